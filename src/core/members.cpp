@@ -1,0 +1,62 @@
+#include "core/members.h"
+
+#include <algorithm>
+
+namespace vm {
+
+namespace {
+
+constexpr size_t kInsertionSortMost = 24;
+
+uint64_t OrderOf(const Node& key) {
+    // Keys stand in a padded buffer or are NUL-terminated; bytes past the key are masked off one by one.
+    uint32_t head = 0;
+    for (uint32_t i = 0; i < 4; ++i)
+        head = (head << 8) | (i < key.len ? static_cast<unsigned char>(key.text[i]) : 0u);
+    return static_cast<uint64_t>(key.len) << 32 | head;
+}
+
+// <0, 0, >0 by jsonb's order of keys alone.
+int Compare(const Tape& tape, const SortedMember& a, const SortedMember& b) {
+    if (a.order != b.order) return a.order < b.order ? -1 : 1;
+    const Node& x = tape[a.key];
+    return x.len <= 4 ? 0 : std::memcmp(x.text + 4, tape[b.key].text + 4, x.len - 4);
+}
+
+}  // namespace
+
+size_t AppendSortedMembers(const Tape& tape, uint32_t node, std::vector<SortedMember>* members) {
+    const size_t first = members->size();
+    const uint32_t end = tape[node].len;
+    for (uint32_t i = node + 1; i < end; i = tape.After(i + 1)) members->push_back({OrderOf(tape[i]), i});
+
+    SortedMember* m = members->data() + first;
+    size_t n = members->size() - first;
+    bool equal = false;
+    const auto before = [&](const SortedMember& a, const SortedMember& b) {
+        const int c = Compare(tape, a, b);
+        if (c == 0) equal = true;
+        return c != 0 ? c < 0 : a.key < b.key;
+    };
+    if (n > kInsertionSortMost) {
+        std::sort(m, m + n, before);
+    } else {
+        for (size_t i = 1; i < n; ++i) {
+            const SortedMember x = m[i];
+            size_t j = i;
+            for (; j > 0 && before(x, m[j - 1]); --j) m[j] = m[j - 1];
+            m[j] = x;
+        }
+    }
+    if (!equal) return n;
+
+    size_t kept = 0;
+    for (size_t i = 0; i < n; ++i) {
+        if (i + 1 < n && Compare(tape, m[i], m[i + 1]) == 0) continue;
+        m[kept++] = m[i];
+    }
+    members->resize(first + kept);
+    return kept;
+}
+
+}  // namespace vm

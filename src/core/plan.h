@@ -1,0 +1,89 @@
+// A mapping compiled for one table: which fields each column looks at, how it converts them, what it falls back to.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/convert.h"
+#include "core/problem.h"
+#include "core/tape.h"
+#include "core/value.h"
+
+namespace vm {
+
+// A column as the server knows it. Only columns that a document may fill are listed: none that is dropped,
+// generated or an identity, and not the feed's own _id and _doc.
+struct ColumnSpec {
+    std::string name;
+    std::string type_name;  // for messages
+    Kind kind = Kind::Text;
+    bool array = false;
+    bool required = false;   // NULL is refused
+    bool by_default = true;  // filled without a rule; false: only if a rule names it
+};
+
+// One place a value may stand: a field of the root, then steps into it.
+struct Source {
+    std::string path;  // as the rule says it
+    uint32_t slot = 0;  // the root field, an index into Plan::fields
+    std::vector<std::string> steps;
+};
+
+// A document's text with its tape, kept together.
+struct ParsedText {
+    std::vector<char> buffer;
+    Tape tape;
+    // False if it is no JSON.
+    bool Read(std::string_view text);
+};
+
+struct Column {
+    ColumnSpec spec;
+    Target target;
+    std::vector<Source> sources;
+    bool has_default = false;
+    int default_arg = 0;  // 1-based trigger argument, or 0
+    std::string default_text;  // as the rule says it, JSON
+    // The converted fallback: Value addresses point into these.
+    Value fallback;
+    std::vector<Value> fallback_elements;
+    std::vector<char> fallback_bytes;
+};
+
+enum class OnError : uint8_t { Raise, Quarantine };
+
+struct Plan {
+    std::vector<Column> columns;   // in the order of the specs, ignored ones left out
+    std::vector<int> column_of;    // for each spec its column here, or -1
+    std::vector<std::string> fields;  // root fields some source wants
+    std::vector<uint32_t> watermark;  // columns
+    int unmapped = -1;  // column that collects what no other took, or -1
+    bool unmapped_normalize = false;
+    OnError on_error = OnError::Raise;
+
+    // Open addressing over `fields`, by length and bytes; entries are field + 1.
+    std::vector<uint16_t> hash;
+
+    // The slot of a root field, or -1.
+    int Slot(const char* text, uint32_t len) const;
+};
+
+// Checks a mapping's rules by themselves: known keys, right shapes. Problem::path names the key.
+bool CheckRules(std::string_view rules, Problem* problem);
+
+// Compiles the rules for a table. `args` are the trigger's arguments after the mapping's name; nullptr if there is no
+// trigger (a check of rules against a table), then defaults by argument stay unresolved.
+// Everything that cannot work is refused here: columns that do not exist, conversions their types do not allow,
+// defaults that cannot be converted.
+bool Compile(std::string_view rules, const std::vector<ColumnSpec>& specs, const std::vector<std::string>* args,
+             Plan* plan, Problem* problem);
+
+// deletedAt for deleted_at; the name itself if there is nothing to change.
+std::string CamelCase(std::string_view name);
+
+// The rule's word for a conversion, or nullptr for the type's own.
+const char* ConversionName(Conversion as);
+
+}  // namespace vm
