@@ -1,4 +1,6 @@
 # The extension is built by PGXS; the goals in GOALS need no PostgreSQL yet and call a script.
+.DEFAULT_GOAL := all
+
 MODULE_big = voucher_migrate
 EXTENSION = voucher_migrate
 DATA = $(wildcard voucher_migrate--*.sql)

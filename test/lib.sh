@@ -87,13 +87,13 @@ need_packages() {
 
 # Debian starts a cluster with each server it installs, unless told not to; what we tell it is taken back.
 vm_install_server() {
-    local conf=/etc/postgresql-common/createcluster.d/voucher_migrate.conf
+    local status=0 conf=/etc/postgresql-common/createcluster.d/voucher_migrate.conf
     as_root mkdir -p "${conf%/*}"
     echo 'create_main_cluster = false' | as_root tee "$conf" >/dev/null
-    (need_packages "postgresql-$1" "postgresql-server-dev-$1") || local failed=1
+    (need_packages "postgresql-$1" "postgresql-server-dev-$1") || status=1
     as_root rm -f "$conf"
     as_root rmdir --ignore-fail-on-non-empty "${conf%/*}"
-    [[ -z ${failed:-} ]] || exit 1
+    ((status == 0)) || exit 1
 }
 
 # Sets PG_CONFIG, and VM_BINDIR and VM_PGXS from it.

@@ -22,6 +22,7 @@ struct ColumnSpec {
     bool array = false;
     bool required = false;   // NULL is refused
     bool by_default = true;  // filled without a rule; false: only if a rule names it
+    bool has_default = false;  // the table has a DEFAULT for it: a missing field leaves the column alone
 };
 
 // One place a value may stand: a field of the root, then steps into it.

@@ -4,9 +4,12 @@
 #include <iterator>
 #include <unordered_map>
 
+#include "core/base64.h"
 #include "core/bytes.h"
 #include "core/datetime.h"
 #include "core/decimal.h"
+#include "core/json_text.h"
+#include "core/scalar.h"
 
 namespace vm {
 
@@ -23,25 +26,13 @@ constexpr const char* kNames[] = {
     "null",      "boolean", "integer",   "decimal", "text",   "objectid", "date",
     "binary",    "uuid",    "timestamp", "regex",   "symbol", "code",     "code with scope",
     "dbpointer", "dbref",   "minkey",    "maxkey",  "object", "array"};
-static_assert(sizeof(kNames) / sizeof(kNames[0]) == kKinds, "one name per kind");
+static_assert(sizeof(kNames) / sizeof(kNames[0]) == kFieldTypes, "one name per kind");
 
 // Values of different sorts never count as equal.
-enum Seed : uint64_t {
-    kBooleanSeed = 1,
-    kNumberSeed,
-    kTimeSeed,
-    kTextSeed,
-    kOidSeed,
-    kUuidSeed,
-    kBinarySeed,
-    kOtherSeed
-};
+enum Seed : uint64_t { kBooleanSeed = 1, kNumberSeed, kTimeSeed, kTextSeed, kOidSeed, kUuidSeed, kOtherSeed };
 
 bool IsDigit(char c) {
     return c >= '0' && c <= '9';
-}
-bool IsHex(char c) {
-    return IsDigit(c) || ((c | 0x20) >= 'a' && (c | 0x20) <= 'f');
 }
 
 size_t CutAt(std::string_view text, size_t most) {
@@ -55,13 +46,6 @@ std::string Cut(std::string_view text) {
     std::string cut(text.substr(0, n));
     if (n < text.size()) cut += "...";
     return cut;
-}
-
-std::string Lower(std::string_view text) {
-    std::string lower(text);
-    for (char& c : lower)
-        if (c >= 'A' && c <= 'Z') c = static_cast<char>(c | 0x20);
-    return lower;
 }
 
 // A finite number for comparison: 0.d1d2d3… × 10^point, no leading zeros; `first` is empty for zero.
@@ -118,38 +102,12 @@ std::string ShortNumber(std::string_view text) {
     return (d.negative ? "-" : "") + digits + "e" + std::to_string(m.point - 1);
 }
 
-// The node that holds the number of a JSON number or of a number's wrapper; 0 if it is neither.
-uint32_t NumberNode(const Tape& tape, uint32_t node) {
-    const Wrapped w = Recognise(tape, node);
-    if (w.kind >= Wrapper::NumberInt && w.kind <= Wrapper::NumberDecimal) node = w.a;
-    return tape[node].type == Type::Number || tape[node].type == Type::String ? node : 0;
-}
-
-bool WholeNumber(const Tape& tape, uint32_t node, int64_t* out) {
-    Decimal d;
-    node = NumberNode(tape, node);
-    return node != 0 && ParseDecimal(TextOf(tape[node]), true, &d) &&
-           DecimalToInt(d, Rounding::Exact, INT64_MIN, INT64_MAX, out) == ToInt::Ok;
-}
-
-bool ReadDate(const Tape& tape, uint32_t node, int64_t* micros) {
-    int64_t ms;
-    if (WholeNumber(tape, node, &ms)) return TimeFromMillis(ms, micros) == Reason::None;
-    return tape[node].type == Type::String && TimeFromText(TextOf(tape[node]), micros) == Reason::None;
-}
-
-bool LooksLikeUuid(std::string_view text) {
-    if (text.size() != 36) return false;
-    for (size_t i = 0; i < 36; ++i)
-        if (i == 8 || i == 13 || i == 18 || i == 23 ? text[i] != '-' : !IsHex(text[i])) return false;
-    return true;
-}
-
 Look LookOf(std::string_view text) {
     int64_t t;
     Decimal d;
     if (text.empty() || text.size() > 64) return Look::Plain;
-    if (LooksLikeUuid(text)) return Look::Uuid;
+    unsigned char uuid[16];
+    if (ParseUuid(text, uuid)) return Look::Uuid;
     if (!IsDigit(text[0]) && text[0] != '-') return Look::Plain;
     if (text.size() >= 10 && text[4] == '-' && text[7] == '-') {
         if (TimeFromText(text, &t) != Reason::None) return Look::Plain;
@@ -166,62 +124,23 @@ Look LookOf(std::string_view text) {
     return ParseDecimal(text, false, &d) ? Look::Number : Look::Plain;
 }
 
-// The 16 bytes of a uuid in base64, as a uuid's text. False if it is anything else.
-bool UuidFromBase64(std::string_view text, std::string* uuid) {
-    constexpr std::string_view kAlphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    if (text.size() != 24 || text.substr(22) != "==") return false;
-    uuid->clear();
-    uint32_t bits = 0;
-    for (size_t i = 0; i < 22; ++i) {
-        const size_t v = kAlphabet.find(text[i]);
-        if (v == std::string_view::npos) return false;
-        bits = bits << 6 | static_cast<uint32_t>(v);
-        // 3 hexadecimal digits for every 2 characters; the last two hold one byte
-        if (i % 2 == 0) continue;
-        for (int shift = 8; shift >= (i == 21 ? 4 : 0); shift -= 4) {
-            *uuid += "0123456789abcdef"[bits >> shift & 0xF];
-            const size_t n = uuid->size();
-            if (n == 8 || n == 13 || n == 18 || n == 23) *uuid += '-';
-        }
+// A value as a reader recognises it: a scalar without its wrapper, anything else as JSON; cut.
+std::string Readable(const Tape& tape, uint32_t node) {
+    const Scalar s = Unwrap(tape, node);
+    if (s.kind == ScalarKind::String) return Cut(s.text);
+    Bytes text;
+    bool composite;
+    if (!AppendScalarText(tape, s, &text, &composite) || composite) {
+        text.Clear();
+        JsonTextWriter().Write(tape, node, &text, kShown);
     }
-    return true;
-}
-
-// Enough of a value to recognise it by.
-void AppendValue(const Tape& tape, uint32_t node, std::string* out) {
-    const Node& n = tape[node];
-    if (out->size() > kShown) return;
-    const Wrapped w = Recognise(tape, node);
-    if (w.kind != Wrapper::None && w.a != 0) return AppendValue(tape, w.a, out);
-    switch (n.type) {
-        case Type::Null: out->append("null"); return;
-        case Type::True: out->append("true"); return;
-        case Type::False: out->append("false"); return;
-        case Type::Array:
-        case Type::Object: break;
-        default: out->append(TextOf(n).substr(0, kShown + 4)); return;
-    }
-    const bool object = n.type == Type::Object;
-    *out += object ? '{' : '[';
-    for (uint32_t i = node + 1; i < n.len && out->size() <= kShown; i = tape.After(i)) {
-        if (i != node + 1) *out += ", ";
-        if (object) out->append(TextOf(tape[i++]).substr(0, kShown)).append(": ");
-        AppendValue(tape, i, out);
-    }
-    *out += object ? '}' : ']';
-}
-
-bool NamedLikeKey(std::string_view name) {
-    const auto ends = [&](std::string_view with) {
-        return name.size() >= with.size() && name.substr(name.size() - with.size()) == with;
-    };
-    return name == "id" || name == "ID" || ends("_id") || ends("Id") || ends("ID") || ends("uuid");
+    return Cut({text.data(), text.size()});
 }
 
 }  // namespace
 
-const char* KindName(Kind kind) {
-    return kNames[static_cast<size_t>(kind)];
+const char* FieldTypeName(FieldType type) {
+    return kNames[static_cast<size_t>(type)];
 }
 
 void AppendPathKey(std::string_view key, std::string* path) {
@@ -231,120 +150,144 @@ void AppendPathKey(std::string_view key, std::string* path) {
     }
 }
 
+bool NamedLikeKey(std::string_view name) {
+    const auto ends = [&](std::string_view with) {
+        return name.size() >= with.size() && name.substr(name.size() - with.size()) == with;
+    };
+    return name == "id" || name == "ID" || ends("_id") || ends("Id") || ends("ID") || ends("uuid");
+}
+
 // ---- one path
 
-void PathProfile::Hash(uint64_t hash) {
-    hash_ = hash;
-    hashed_ = true;
-    distinct_.Add(hash);
+void PathProfile::Hash(uint64_t value, uint64_t seed) {
+    hash_ = MixHash(value ^ (seed << 56));
+    distinct_.Add(hash_);
 }
 
 void PathProfile::AddValue(const Tape& tape, uint32_t node, const Wrapped& wrapped) {
-    hashed_ = false;
-    if (wrapped.kind != Wrapper::None) return AddWrapped(tape, wrapped);
-    switch (tape[node].type) {
-        case Type::Null: return Count(Kind::Null);
+    if (wrapped.kind != Wrapper::None) return AddWrapped(tape, node, wrapped.kind);
+    const Node& n = tape[node];
+    switch (n.type) {
+        case Type::Null: return Count(FieldType::Null);
         case Type::True:
         case Type::False:
-            Count(Kind::Boolean);
-            true_ += tape[node].type == Type::True;
-            return Hash(HashBytes(tape[node].type == Type::True ? "t" : "f", kBooleanSeed));
-        case Type::Number: return AddNumber(tape, node, Wrapper::None);
-        case Type::Array: return Count(Kind::Array);
-        case Type::Object: return Count(Kind::Object);
+            Count(FieldType::Boolean);
+            true_ += n.type == Type::True;
+            return Hash(n.type == Type::True, kBooleanSeed);
+        case Type::Number: return AddNumber(TextOf(n), Wrapper::None);
+        case Type::Array: return Count(FieldType::Array);
+        case Type::Object: return Count(FieldType::Object);
         default: break;
     }
-    const std::string_view text = TextOf(tape[node]);
-    ++looks_[static_cast<size_t>(LookOf(text))];
-    AddText(text, Kind::Text);
-    Hash(HashBytes(text, kTextSeed));
+    ++looks_[static_cast<size_t>(LookOf(TextOf(n)))];
+    AddText(TextOf(n), FieldType::Text, kTextSeed);
 }
 
-void PathProfile::AddWrapped(const Tape& tape, const Wrapped& w) {
-    const bool string = tape[w.a].type == Type::String;
-    const std::string_view text = string ? TextOf(tape[w.a]) : std::string_view();
-    int64_t t;
-    switch (w.kind) {
-        case Wrapper::Undefined: return Count(Kind::Null);
+void PathProfile::AddWrapped(const Tape& tape, uint32_t node, Wrapper wrapper) {
+    FieldType type = FieldType::Null;
+    switch (wrapper) {
+        case Wrapper::Oid: type = FieldType::ObjectId; break;
+        case Wrapper::Date: type = FieldType::Date; break;
         case Wrapper::NumberInt:
-        case Wrapper::NumberLong:
+        case Wrapper::NumberLong: type = FieldType::Integer; break;
         case Wrapper::NumberDouble:
-        case Wrapper::NumberDecimal: return AddNumber(tape, w.a, w.kind);
-        case Wrapper::Oid:
-            odd_ += text.size() != 24 || !std::all_of(text.begin(), text.end(), IsHex);
-            AddText(Lower(text.substr(0, 24)), Kind::ObjectId);
-            return Hash(HashBytes(Lower(text.substr(0, 24)), kOidSeed));
-        case Wrapper::Date:
-            if (tape[w.a].type == Type::Null || Recognise(tape, w.a).kind == Wrapper::Undefined)
-                return Count(Kind::Null);
-            if (ReadDate(tape, w.a, &t)) return AddTime(t, Kind::Date);
-            ++odd_;
-            return Count(Kind::Date);
-        case Wrapper::Timestamp: {
-            int64_t ordinal = 0;
-            if (WholeNumber(tape, w.a, &t) && WholeNumber(tape, w.b, &ordinal) &&
-                TimeFromSeconds(t, &t) == Reason::None) {
-                AddTime(t, Kind::Timestamp);
-                return Hash(MixHash(hash_ ^ static_cast<uint64_t>(ordinal)));
-            }
-            ++odd_;
-            return Count(Kind::Timestamp);
-        }
-        case Wrapper::Binary: return AddBinary(tape, w);
-        case Wrapper::Uuid:
-            odd_ += !LooksLikeUuid(text);
-            AddText(Lower(text.substr(0, 36)), Kind::Uuid);
-            return Hash(HashBytes(Lower(text.substr(0, 36)), kUuidSeed));
-        case Wrapper::MinKey: return Count(Kind::MinKey);
-        case Wrapper::MaxKey: return Count(Kind::MaxKey);
-        case Wrapper::CodeWithScope: return Count(Kind::CodeWithScope);
-        case Wrapper::DbPointer: return Count(Kind::DbPointer);
-        case Wrapper::Ref: return Count(Kind::Ref);
+        case Wrapper::NumberDecimal: type = FieldType::Decimal; break;
+        case Wrapper::Binary: type = FieldType::Binary; break;
+        case Wrapper::Uuid: type = FieldType::Uuid; break;
+        case Wrapper::Regex: type = FieldType::Regex; break;
+        case Wrapper::Timestamp: type = FieldType::Timestamp; break;
+        case Wrapper::MinKey: type = FieldType::MinKey; break;
+        case Wrapper::MaxKey: type = FieldType::MaxKey; break;
+        case Wrapper::Symbol: type = FieldType::Symbol; break;
+        case Wrapper::Code: type = FieldType::Code; break;
+        case Wrapper::CodeWithScope: type = FieldType::CodeWithScope; break;
+        case Wrapper::DbPointer: type = FieldType::DbPointer; break;
+        case Wrapper::Ref: type = FieldType::Ref; break;
         default: break;
     }
-    const Kind kind = w.kind == Wrapper::Regex    ? Kind::Regex
-                      : w.kind == Wrapper::Symbol ? Kind::Symbol
-                                                  : Kind::Code;
-    odd_ += !string;
-    AddText(text, kind);
-    Hash(HashBytes(text, kOtherSeed));
+    const Scalar s = Unwrap(tape, node);
+    Bytes scratch;
+    switch (s.kind) {
+        case ScalarKind::Null: return Count(FieldType::Null);
+        case ScalarKind::Number: return AddNumber(s.text, wrapper);
+        case ScalarKind::String:
+        case ScalarKind::Regex: return AddText(s.text, type, kOtherSeed);
+        case ScalarKind::Date:
+        case ScalarKind::Timestamp: {
+            int64_t t;
+            bool null;
+            const Reason reason = TimeOf(tape, node, 1, &t, &null);
+            if (reason != Reason::None) break;
+            if (null) return Count(FieldType::Null);
+            return AddTime(t, type);
+        }
+        case ScalarKind::Oid: {
+            int64_t seconds;
+            if (tape[s.node].type != Type::String || !ParseObjectId(TextOf(tape[s.node]), &seconds)) break;
+            return AddText(TextOf(tape[s.node]), type, kOidSeed);
+        }
+        case ScalarKind::Uuid: {
+            unsigned char bytes[16];
+            if (!ParseUuid(s.text, bytes)) break;
+            AppendUuidText(bytes, &scratch);
+            return AddText({scratch.data(), scratch.size()}, type, kUuidSeed);
+        }
+        case ScalarKind::Binary: {
+            size_t at;
+            if (BinaryUuid(s, &scratch, &at)) {
+                unsigned char bytes[16];
+                std::memcpy(bytes, scratch.data() + at, 16);
+                scratch.Clear();
+                AppendUuidText(bytes, &scratch);
+                return AddText({scratch.data(), scratch.size()}, FieldType::Uuid, kUuidSeed);
+            }
+            odd_ += !AppendBase64Decoded(s.text, &scratch);
+            Count(type);
+            return Hash(HashBytes(s.text, kOtherSeed), kOtherSeed);
+        }
+        case ScalarKind::MinKey:
+        case ScalarKind::MaxKey: return Count(type);
+        default:  // has a form of its own only as JSON
+            Count(type);
+            if (type < FieldType::CodeWithScope) ++odd_;
+            return;
+    }
+    Count(type);
+    ++odd_;
 }
 
-void PathProfile::AddNumber(const Tape& tape, uint32_t node, Wrapper wrapper) {
+void PathProfile::AddNumber(std::string_view text, Wrapper wrapper) {
     const bool is_double = wrapper == Wrapper::NumberDouble || wrapper == Wrapper::NumberDecimal;
-    const Type type = tape[node].type;
-    const std::string_view text =
-        type == Type::Number || type == Type::String ? TextOf(tape[node]) : std::string_view();
     Decimal d;
     if (!ParseDecimal(text, wrapper != Wrapper::None, &d)) {
-        Count(is_double ? Kind::Decimal : Kind::Integer);
+        Count(is_double ? FieldType::Decimal : FieldType::Integer);
         Special special;
         if (!is_double || !ParseSpecial(text, &special)) {
             ++odd_;
             return;
         }
         Wider(text);
-        return Hash(HashBytes(std::to_string(static_cast<int>(special)), kNumberSeed));
+        return Hash(UINT64_MAX - static_cast<uint64_t>(special), kOtherSeed);
     }
     const int64_t scale = std::max<int64_t>(0, static_cast<int64_t>(d.fraction.size()) - d.exponent);
-    const Kind kind = is_double || scale > 0 ? Kind::Decimal : Kind::Integer;
-    Count(kind);
+    const FieldType type = is_double || scale > 0 ? FieldType::Decimal : FieldType::Integer;
+    Count(type);
     fraction_digits_ = std::max(fraction_digits_, static_cast<uint64_t>(scale));
     int64_t v;
     const bool fits = DecimalToInt(d, Rounding::Exact, INT64_MIN, INT64_MAX, &v) == ToInt::Ok;
-    if (kind == Kind::Integer && fits) {
+    if (type == FieldType::Integer && fits) {
         from_long_ = from_long_ || wrapper == Wrapper::NumberLong;
         min_int_ = has_int_ ? std::min(min_int_, v) : v;
         max_int_ = has_int_ ? std::max(max_int_, v) : v;
         has_int_ = true;
     } else {
-        beyond_int8_ = beyond_int8_ || kind == Kind::Integer;
+        beyond_int8_ = beyond_int8_ || type == FieldType::Integer;
         Wider(text);
     }
-    if (fits) return Hash(MixHash(static_cast<uint64_t>(v) ^ (uint64_t{kNumberSeed} << 56)));
+    // 1, 1.0 and 10e-1 are one value.
+    if (fits) return Hash(static_cast<uint64_t>(v), kNumberSeed);
     const Magnitude m(d);
-    const std::string digits = m.Digits();
-    Hash(HashBytes(digits, MixHash(static_cast<uint64_t>(m.point * 2 + d.negative)) ^ kNumberSeed));
+    Hash(HashBytes(m.Digits(), static_cast<uint64_t>(m.point * 2 + d.negative)), kNumberSeed);
 }
 
 void PathProfile::Wider(std::string_view number) {
@@ -352,8 +295,9 @@ void PathProfile::Wider(std::string_view number) {
     if (max_number_.empty() || CompareNumbers(number, max_number_) > 0) max_number_ = ShortNumber(number);
 }
 
-void PathProfile::AddText(std::string_view text, Kind kind) {
-    Count(kind);
+void PathProfile::AddText(std::string_view text, FieldType type, uint64_t seed) {
+    Count(type);
+    Hash(HashBytes(text, seed), seed);
     longest_text_ = std::max<uint64_t>(longest_text_, text.size());
     // Compared by what is kept, so that a cut text and one that begins with it count as equal.
     const std::string_view kept = text.substr(0, CutAt(text, kShown));
@@ -368,29 +312,12 @@ void PathProfile::AddText(std::string_view text, Kind kind) {
     has_text_ = true;
 }
 
-void PathProfile::AddTime(int64_t micros, Kind kind) {
-    Count(kind);
+void PathProfile::AddTime(int64_t micros, FieldType type) {
+    Count(type);
+    Hash(static_cast<uint64_t>(micros), kTimeSeed);
     min_time_ = has_time_ ? std::min(min_time_, micros) : micros;
     max_time_ = has_time_ ? std::max(max_time_, micros) : micros;
     has_time_ = true;
-    Hash(MixHash(static_cast<uint64_t>(micros) ^ (uint64_t{kTimeSeed} << 56)));
-}
-
-void PathProfile::AddBinary(const Tape& tape, const Wrapped& w) {
-    const std::string_view text = tape[w.a].type == Type::String ? TextOf(tape[w.a]) : std::string_view();
-    const std::string_view subtype = tape[w.b].type == Type::String || tape[w.b].type == Type::Number
-                                         ? TextOf(tape[w.b])
-                                         : std::string_view();
-    const bool for_uuid = subtype == "03" || subtype == "04" || subtype == "3" || subtype == "4";
-    std::string uuid;
-    if (for_uuid && UuidFromBase64(text, &uuid)) {
-        AddText(uuid, Kind::Uuid);
-        return Hash(HashBytes(uuid, kUuidSeed));
-    }
-    odd_ += tape[w.a].type != Type::String;
-    Count(Kind::Binary);
-    longest_text_ = std::max<uint64_t>(longest_text_, text.size());
-    Hash(HashBytes(text, kBinarySeed));
 }
 
 void PathProfile::Merge(const PathProfile& other) {
@@ -401,7 +328,7 @@ void PathProfile::Merge(const PathProfile& other) {
     beyond_int8_ = beyond_int8_ || other.beyond_int8_;
     fraction_digits_ = std::max(fraction_digits_, other.fraction_digits_);
     longest_text_ = std::max(longest_text_, other.longest_text_);
-    for (size_t i = 0; i < kKinds; ++i) counts_[i] += other.counts_[i];
+    for (size_t i = 0; i < kFieldTypes; ++i) counts_[i] += other.counts_[i];
     for (size_t i = 0; i < kLooks; ++i) looks_[i] += other.looks_[i];
     if (other.has_int_) {
         min_int_ = has_int_ ? std::min(min_int_, other.min_int_) : other.min_int_;
@@ -431,16 +358,21 @@ void PathProfile::Merge(const PathProfile& other) {
     distinct_.Merge(other.distinct_);
 }
 
-bool PathProfile::has_scalars() const {
-    for (size_t i = static_cast<size_t>(Kind::Boolean); i < static_cast<size_t>(Kind::Object); ++i)
-        if (counts_[i] != 0) return true;
-    return false;
+uint64_t PathProfile::scalars() const {
+    uint64_t n = 0;
+    for (size_t i = static_cast<size_t>(FieldType::Boolean); i < static_cast<size_t>(FieldType::Object); ++i)
+        n += counts_[i];
+    return n;
+}
+
+uint64_t PathProfile::distinct() const {
+    return uniqueness_ == Uniqueness::Yes ? documents_ : std::min(distinct_.Estimate(), scalars());
 }
 
 std::string PathProfile::types() const {
     if (!note_.empty()) return note_;
     std::vector<size_t> order;
-    for (size_t i = 0; i < kKinds; ++i)
+    for (size_t i = 0; i < kFieldTypes; ++i)
         if (counts_[i] != 0) order.push_back(i);
     std::stable_sort(order.begin(), order.end(),
                      [this](size_t a, size_t b) { return counts_[a] > counts_[b]; });
@@ -454,11 +386,11 @@ std::string PathProfile::types() const {
 
 std::string PathProfile::Extreme(bool least) const {
     const uint64_t numbers =
-        has_int_ || !min_number_.empty() ? count(Kind::Integer) + count(Kind::Decimal) : 0;
-    const uint64_t times = has_time_ ? count(Kind::Date) + count(Kind::Timestamp) : 0;
-    const uint64_t texts = count(Kind::Text) + count(Kind::ObjectId) + count(Kind::Uuid) +
-                           count(Kind::Regex) + count(Kind::Symbol) + count(Kind::Code);
-    const uint64_t booleans = count(Kind::Boolean);
+        has_int_ || !min_number_.empty() ? count(FieldType::Integer) + count(FieldType::Decimal) : 0;
+    const uint64_t times = has_time_ ? count(FieldType::Date) + count(FieldType::Timestamp) : 0;
+    const uint64_t texts = count(FieldType::Text) + count(FieldType::ObjectId) + count(FieldType::Uuid) +
+                           count(FieldType::Regex) + count(FieldType::Symbol) + count(FieldType::Code);
+    const uint64_t booleans = count(FieldType::Boolean);
     const uint64_t most = std::max({numbers, times, texts, booleans});
     if (most == 0) return {};
     if (most == numbers) {
@@ -608,8 +540,8 @@ void Profiler::VisitValue(uint32_t node, Field* field) {
 void Profiler::CheckUnique(Field* field) {
     PathProfile& profile = field->profile;
     if (profile.uniqueness_ == Uniqueness::No) return;
-    const uint64_t suitable = profile.count(Kind::Text) + profile.count(Kind::Integer) +
-                              profile.count(Kind::ObjectId) + profile.count(Kind::Uuid);
+    const uint64_t suitable = profile.count(FieldType::Text) + profile.count(FieldType::Integer) +
+                              profile.count(FieldType::ObjectId) + profile.count(FieldType::Uuid);
     if (suitable != documents_ || profile.odd_ != 0 || profile.longest_text_ > kLongestKeyValue)
         return GiveUpUnique(field, Uniqueness::No);
     if (profile.uniqueness_ == Uniqueness::Unknown) return;
@@ -763,13 +695,8 @@ void Profiler::LeaveOut(Left why) {
 const std::string& Profiler::SampleId() {
     if (!sample_known_) {
         sample_known_ = true;
-        sample_id_ = Cut(id_);
         const uint32_t node = id_.empty() ? Member(*tape_, 0, "_id") : 0;
-        if (node != 0) {
-            std::string text;
-            AppendValue(*tape_, node, &text);
-            sample_id_ = Cut(text);
-        }
+        sample_id_ = node != 0 ? Readable(*tape_, node) : Cut(id_);
     }
     return sample_id_;
 }

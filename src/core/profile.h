@@ -16,7 +16,7 @@
 namespace vm {
 
 // What a value is. Extended JSON wrappers are scalars of their own type.
-enum class Kind : uint8_t {
+enum class FieldType : uint8_t {
     Null,  // also $undefined, and $date of null
     Boolean,
     Integer,  // a whole number: no decimals once the exponent is applied
@@ -38,9 +38,9 @@ enum class Kind : uint8_t {
     Object,
     Array,
 };
-constexpr size_t kKinds = static_cast<size_t>(Kind::Array) + 1;
+constexpr size_t kFieldTypes = static_cast<size_t>(FieldType::Array) + 1;
 
-const char* KindName(Kind kind);
+const char* FieldTypeName(FieldType type);
 
 // What a text could be taken for.
 enum class Look : uint8_t {
@@ -69,6 +69,9 @@ enum class Step : uint8_t {
 // Appends a member's name as it stands in a path: a dot or backslash in it is escaped by a backslash.
 void AppendPathKey(std::string_view key, std::string* path);
 
+// id, _id, userId, user_id, uuid …
+bool NamedLikeKey(std::string_view name);
+
 // The statistics of one path.
 class PathProfile {
   public:
@@ -76,9 +79,9 @@ class PathProfile {
     const std::string& path() const { return path_; }
     std::string types() const;  // "integer 3990, text 10": occurrences, most frequent first
     uint64_t documents() const { return documents_; }  // that have it, null or not
-    uint64_t nulls() const { return count(Kind::Null); }
-    uint64_t distinct() const { return distinct_.Estimate(); }  // of scalars; an estimate above 256
-    bool has_scalars() const;                                   // without, distinct() means nothing
+    uint64_t nulls() const { return count(FieldType::Null); }
+    uint64_t distinct() const;  // of scalars; an estimate above 256, unless all differ
+    uint64_t scalars() const;   // occurrences; without any, distinct() means nothing
     // Of the most frequent of numbers, times, texts and booleans; times as ISO UTC. Empty if there is none.
     std::string smallest() const { return Extreme(true); }
     std::string largest() const { return Extreme(false); }
@@ -88,7 +91,7 @@ class PathProfile {
     const std::string& key() const { return key_; }  // the member's name, not escaped
     Step step() const { return step_; }
     int depth() const { return depth_; }  // a member of the root has 1
-    uint64_t count(Kind kind) const { return counts_[static_cast<size_t>(kind)]; }
+    uint64_t count(FieldType type) const { return counts_[static_cast<size_t>(type)]; }
     uint64_t looks(Look look) const { return looks_[static_cast<size_t>(look)]; }
     uint64_t odd() const { return odd_; }  // wrappers with a content that makes no value: {"$date": "x"}
     bool from_long() const { return from_long_; }      // some integer was a $numberLong
@@ -103,14 +106,13 @@ class PathProfile {
     friend class Profiler;
 
     void AddValue(const Tape& tape, uint32_t node, const Wrapped& wrapped);
-    void AddWrapped(const Tape& tape, const Wrapped& wrapped);
-    void AddNumber(const Tape& tape, uint32_t node, Wrapper wrapper);
-    void AddText(std::string_view text, Kind kind);
-    void AddTime(int64_t micros, Kind kind);
-    void AddBinary(const Tape& tape, const Wrapped& wrapped);
+    void AddWrapped(const Tape& tape, uint32_t node, Wrapper wrapper);
+    void AddNumber(std::string_view text, Wrapper wrapper);
+    void AddText(std::string_view text, FieldType type, uint64_t seed);
+    void AddTime(int64_t micros, FieldType type);
     void Wider(std::string_view number);
-    void Count(Kind kind) { ++counts_[static_cast<size_t>(kind)]; }
-    void Hash(uint64_t hash);
+    void Count(FieldType type) { ++counts_[static_cast<size_t>(type)]; }
+    void Hash(uint64_t value, uint64_t seed);
     void Merge(const PathProfile& other);
     std::string Extreme(bool least) const;
 
@@ -121,7 +123,7 @@ class PathProfile {
     bool min_cut_ = false, max_cut_ = false;
     int depth_ = 0;
     uint64_t documents_ = 0, odd_ = 0, fraction_digits_ = 0, longest_text_ = 0;
-    uint64_t counts_[kKinds] = {};
+    uint64_t counts_[kFieldTypes] = {};
     uint64_t looks_[kLooks] = {};
     uint64_t true_ = 0;
     int64_t min_int_ = 0, max_int_ = 0;    // integers within 64 bits
@@ -130,7 +132,6 @@ class PathProfile {
     std::string min_text_, max_text_;      // cut
     DistinctCounter distinct_;
     uint64_t hash_ = 0;  // of the last scalar
-    bool hashed_ = false;
 };
 
 class Profiler {
@@ -172,7 +173,6 @@ class Profiler {
     void VisitArray(uint32_t node, Field* field);
     void VisitValue(uint32_t node, Field* field);
     bool Match(uint32_t node, Field* field);
-    void See(PathProfile* profile);
     void CheckUnique(Field* field);
     void GiveUpUnique(Field* field, Uniqueness verdict);
     Field* FindOrCreate(Field* parent, std::string_view key, size_t* expected);

@@ -107,6 +107,8 @@ Reason Workspace::Fill(const Plan& plan, const Column& column, Value* value, Pro
             output.elements.insert(output.elements.end(), column.fallback_elements.begin(),
                                    column.fallback_elements.end());
         }
+    } else if (column.spec.has_default) {
+        value->source = kLeftAlone;
     }
     return Reason::None;
 }
@@ -154,7 +156,7 @@ bool Workspace::Transform(const Plan& plan, bool all) {
         if (static_cast<int>(c) != plan.unmapped) Fill(plan, column, &values[c], &problem);
         else values[c] = Value();
         if (problem.reason == Reason::None && column.spec.required && values[c].form == Form::Null &&
-            static_cast<int>(c) != plan.unmapped) {
+            values[c].source != kLeftAlone && static_cast<int>(c) != plan.unmapped) {
             problem.reason = Reason::NotNull;
             if (!column.sources.empty()) CopyCut(problem.path, column.sources[0].path);
         }

@@ -40,6 +40,7 @@ enum class Form : uint8_t {
 // Where a value came from, beside the index of a column's source.
 constexpr int16_t kFromDefault = -1;
 constexpr int16_t kFromNowhere = -2;
+constexpr int16_t kLeftAlone = -3;  // Null, and the column is to keep what it has: the table's own DEFAULT
 
 struct Value {
     Form form = Form::Null;

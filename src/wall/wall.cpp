@@ -27,7 +27,7 @@ vm::Plan* Compile(Text rules, const ColumnSpec* specs, size_t nspecs, const char
         std::vector<vm::ColumnSpec> columns;
         for (size_t i = 0; i < nspecs; ++i) {
             const ColumnSpec& s = specs[i];
-            columns.push_back({s.name, s.type_name, s.kind, s.array, s.required, s.by_default});
+            columns.push_back({s.name, s.type_name, s.kind, s.array, s.required, s.by_default, s.has_default});
         }
         std::vector<std::string> arguments;
         for (int i = 0; i < nargs; ++i) arguments.emplace_back(args[i]);
@@ -104,7 +104,7 @@ void Explain(const vm::Plan* plan, uint32_t column, ColumnWords* words) noexcept
         } else if (c.has_default) {
             fallback = c.default_text;
         } else {
-            fallback = c.spec.required ? "none: refused" : "NULL";
+            fallback = c.spec.has_default ? "the column's own" : c.spec.required ? "none: refused" : "NULL";
         }
         vm::CopyCut(words->source, source);
         vm::CopyCut(words->conversion, conversion);
@@ -123,6 +123,8 @@ void SourceOf(const vm::Plan* plan, uint32_t column, const Value* value, char* t
             text = c.default_arg > 0 ? "trigger argument " + std::to_string(c.default_arg) : "default";
         else if (plan->unmapped == static_cast<int>(column) && value->form != vm::Form::Null)
             text = "(all other fields)";
+        else if (value->source == vm::kLeftAlone)
+            text = "the column's own default";
         else if (value->source >= 0)
             text = c.sources[static_cast<size_t>(value->source)].path;
         vm::CopyCut(to, size, text);

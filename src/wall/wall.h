@@ -38,6 +38,7 @@ struct ColumnSpec {
     bool array;
     bool required;
     bool by_default;
+    bool has_default;
 };
 
 // What the server side needs to know of a compiled plan. Pointers live as long as the plan.

@@ -1,0 +1,48 @@
+// The server's headers, and every difference between its versions. Supported: 15 to 18.
+#pragma once
+
+extern "C" {
+#include <postgres.h>
+
+#include <access/htup_details.h>
+#include <access/relation.h>
+#include <access/table.h>
+#include <access/xact.h>
+#include <catalog/namespace.h>
+#include <catalog/pg_type.h>
+#include <commands/trigger.h>
+#include <executor/spi.h>
+#include <fmgr.h>
+#include <funcapi.h>
+#include <mb/pg_wchar.h>
+#include <miscadmin.h>
+#include <utils/acl.h>
+#include <utils/array.h>
+#include <utils/builtins.h>
+#include <utils/formatting.h>
+#include <utils/guc.h>
+#include <utils/inval.h>
+#include <utils/jsonb.h>
+#include <utils/lsyscache.h>
+#include <utils/memutils.h>
+#include <utils/rel.h>
+#include <utils/syscache.h>
+#include <utils/timestamp.h>
+#if PG_VERSION_NUM >= 160000
+#include <varatt.h>
+#endif
+}
+
+#if PG_VERSION_NUM < 150000
+#error "voucher_migrate needs PostgreSQL 15 or newer"
+#endif
+
+// 18 records the module's name and version beside the magic.
+#if PG_VERSION_NUM >= 180000
+#define VM_MODULE_MAGIC PG_MODULE_MAGIC_EXT(.name = "voucher_migrate", .version = nullptr)
+#else
+#define VM_MODULE_MAGIC PG_MODULE_MAGIC
+#endif
+
+// From 18 on an inherited NOT NULL cannot be dropped from a child.
+#define VM_INHERITED_NOT_NULL_IS_FIXED (PG_VERSION_NUM >= 180000)

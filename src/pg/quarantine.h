@@ -1,0 +1,15 @@
+// Rows of vm_quarantine: documents that could not be transformed, until a good one of the same _id arrives.
+#pragma once
+
+#include "pg/compat.h"
+#include "pg/document.h"
+
+// Writes a document with its error, as the tables' owner. The same document again while open only counts up attempts.
+void Quarantine(const CompiledMapping* compiled, Relation child, const char* id, const char* document,
+                const char* operation, const ProblemWords* words);
+
+// Whether any document of the child is open in quarantine.
+bool AnyQuarantined(Oid schema, Oid child);
+
+// Settles what is open for an _id: a good document has arrived.
+void SettleQuarantine(Oid schema, Oid child, const char* id);

@@ -1,0 +1,122 @@
+// vm_retry_quarantine: documents through the trigger again, each in a subtransaction of its own.
+#include "pg/caught.h"
+#include "pg/compat.h"
+#include "pg/quarantine.h"
+#include "pg/tables.h"
+
+extern "C" {
+PG_FUNCTION_INFO_V1(vm_retry_quarantine);
+}
+
+struct Case {
+    Oid schema;
+    int64 number;
+    Oid child;
+    char* id;      // or NULL
+    char* doc;
+    int attempts;
+    bool settled;
+};
+
+static bool HasIdColumn(Oid child) { return get_attnum(child, "_id") != InvalidAttrNumber; }
+
+// How often the case has failed, and whether it is settled, as it stands now.
+static void LookAgain(const Case* c, int* attempts, bool* settled) {
+    SqlArg args[] = {{INT8OID, Int64GetDatum(c->number), false}};
+    AsOwner owner = EnterAsOwner(c->schema);
+    SqlResult now = RunSql(psprintf("SELECT attempts, settled_at IS NOT NULL FROM %s WHERE quarantine_id = $1",
+                                    ExtensionName(c->schema, "vm_quarantine")),
+                           args, 1, 2);
+    LeaveAsOwner(owner);
+    *attempts = now.found ? DatumGetInt32(now.value[0]) : 0;
+    *settled = !now.found || DatumGetBool(now.value[1]);
+}
+
+// Sends one document as a feed would. Errors are for the caller to catch.
+static void Resend(void* arg) {
+    Case* c = (Case*)arg;
+    const char* child = quote_qualified_identifier(get_namespace_name(get_rel_namespace(c->child)),
+                                                   get_rel_name(c->child));
+    // The columns' types take the texts as literals would be taken.
+    SafePath path = EnterSafePath();
+    const char* doc = quote_literal_cstr(c->doc);
+    const char* id = c->id ? quote_literal_cstr(c->id) : "NULL";
+    if (!HasIdColumn(c->child)) {
+        RunSql(psprintf("INSERT INTO %s (_doc) VALUES (%s)", child, doc), NULL, 0, 0);
+    } else {
+        uint64 updated = 0;
+        if (c->id) updated = RunSql(psprintf("UPDATE ONLY %s SET _doc = %s WHERE _id = %s", child, doc, id), NULL, 0, 0).rows;
+        if (updated == 0) RunSql(psprintf("INSERT INTO %s (_id, _doc) VALUES (%s, %s)", child, id, doc), NULL, 0, 0);
+    }
+    LeaveSafePath(path);
+
+    int attempts;
+    LookAgain(c, &attempts, &c->settled);
+    if (c->settled || attempts > c->attempts) return;  // settled by the trigger, or refused by it once more
+    c->settled = true;
+    SqlArg args[] = {{INT8OID, Int64GetDatum(c->number), false}};
+    AsOwner owner = EnterAsOwner(c->schema);
+    RunSql(psprintf("UPDATE %s SET settled_at = clock_timestamp(), settled_by = 'retry' WHERE quarantine_id = $1",
+                    ExtensionName(c->schema, "vm_quarantine")),
+           args, 1, 0);
+    LeaveAsOwner(owner);
+}
+
+static void NoteFailure(const Case* c, const ErrorData* error) {
+    SqlArg args[] = {{INT8OID, Int64GetDatum(c->number), false}, TextArg(unpack_sql_state(error->sqlerrcode)),
+                     TextArg(error->message)};
+    AsOwner owner = EnterAsOwner(c->schema);
+    RunSql(psprintf("UPDATE %s SET attempts = attempts + 1, last_attempt_at = clock_timestamp(), sqlstate = $2, "
+                    "message = $3 WHERE quarantine_id = $1",
+                    ExtensionName(c->schema, "vm_quarantine")),
+           args, lengthof(args), 0);
+    LeaveAsOwner(owner);
+}
+
+extern "C" {
+
+// vm_retry_quarantine(child regclass DEFAULT NULL) → (retried, settled, still_open)
+Datum vm_retry_quarantine(PG_FUNCTION_ARGS) {
+    Oid schema = ExtensionSchema(fcinfo);
+    TupleDesc desc;
+    if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE) elog(ERROR, "return type must be a row type");
+    SqlArg child = {REGCLASSOID, PG_ARGISNULL(0) ? (Datum)0 : PG_GETARG_DATUM(0), PG_ARGISNULL(0)};
+    int64 last = 0, retried = 0, settled = 0;
+    MemoryContext each = AllocSetContextCreate(CurrentMemoryContext, "voucher_migrate retry", ALLOCSET_DEFAULT_SIZES);
+    for (;;) {
+        CHECK_FOR_INTERRUPTS();
+        MemoryContextReset(each);
+        MemoryContext outer = MemoryContextSwitchTo(each);
+        SqlArg args[] = {{INT8OID, Int64GetDatum(last), false}, child};
+        AsOwner owner = EnterAsOwner(schema);
+        SqlResult next = RunSql(
+            psprintf("SELECT quarantine_id, child::oid, _id, _doc, attempts FROM %s WHERE settled_at IS NULL AND "
+                     "quarantine_id > $1 AND ($2 IS NULL OR child = $2) AND child IN (SELECT oid FROM pg_class) "
+                     "ORDER BY quarantine_id LIMIT 1",
+                     ExtensionName(schema, "vm_quarantine")),
+            args, 2, 5);
+        LeaveAsOwner(owner);
+        if (!next.found) break;
+        Case c = {schema,
+                  DatumGetInt64(next.value[0]),
+                  DatumGetObjectId(next.value[1]),
+                  next.null[2] ? NULL : TextDatumGetCString(next.value[2]),
+                  TextDatumGetCString(next.value[3]),
+                  DatumGetInt32(next.value[4]),
+                  false};
+        last = c.number;
+        retried++;
+        ErrorData* error = RunCaught(Resend, &c);
+        if (error != NULL) {
+            c.settled = false;
+            if (error->sqlerrcode == ERRCODE_INSUFFICIENT_PRIVILEGE) ReThrowError(error);
+            NoteFailure(&c, error);
+        }
+        settled += c.settled;
+        MemoryContextSwitchTo(outer);
+    }
+    Datum values[] = {Int64GetDatum(retried), Int64GetDatum(settled), Int64GetDatum(retried - settled)};
+    bool nulls[] = {false, false, false};
+    PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc), values, nulls)));
+}
+}

@@ -1,0 +1,79 @@
+#include "pg/tables.h"
+
+extern "C" {
+#include <catalog/pg_class.h>
+#include <utils/datum.h>
+}
+
+Oid ExtensionSchema(FunctionCallInfo fcinfo) { return get_func_namespace(fcinfo->flinfo->fn_oid); }
+
+Oid ExtensionTable(Oid schema, const char* name) {
+    Oid table = get_relname_relid(name, schema);
+    if (!OidIsValid(table))
+        ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE),
+                        errmsg("table %s of extension voucher_migrate is missing", ExtensionName(schema, name)),
+                        errhint("Create the extension anew, or restore the table.")));
+    return table;
+}
+
+char* ExtensionName(Oid schema, const char* name) {
+    return quote_qualified_identifier(get_namespace_name(schema), name);
+}
+
+SafePath EnterSafePath(void) {
+    SafePath path = {NewGUCNestLevel()};
+    (void)set_config_option("search_path", "pg_catalog, pg_temp", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE,
+                            true, 0, false);
+    return path;
+}
+
+void LeaveSafePath(SafePath path) { AtEOXact_GUC(true, path.nest); }
+
+AsOwner EnterAsOwner(Oid schema) {
+    AsOwner saved;
+    HeapTuple tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(ExtensionTable(schema, "vm_mapping")));
+    if (!HeapTupleIsValid(tuple)) elog(ERROR, "cache lookup failed for vm_mapping");
+    Oid owner = ((Form_pg_class)GETSTRUCT(tuple))->relowner;
+    ReleaseSysCache(tuple);
+    GetUserIdAndSecContext(&saved.user, &saved.context);
+    SetUserIdAndSecContext(owner, saved.context | SECURITY_LOCAL_USERID_CHANGE);
+    saved.path = EnterSafePath();
+    return saved;
+}
+
+void LeaveAsOwner(AsOwner saved) {
+    LeaveSafePath(saved.path);
+    SetUserIdAndSecContext(saved.user, saved.context);
+}
+
+SqlResult RunSql(const char* sql, const SqlArg* args, int nargs, int want) {
+    SqlResult result = {};
+    MemoryContext caller = CurrentMemoryContext;
+    Oid types[16];
+    Datum values[16];
+    char nulls[16];
+    Assert(nargs <= 16 && want <= 8);
+    for (int i = 0; i < nargs; i++) {
+        types[i] = args[i].type;
+        values[i] = args[i].value;
+        nulls[i] = args[i].null ? 'n' : ' ';
+    }
+    if (SPI_connect() != SPI_OK_CONNECT) elog(ERROR, "SPI_connect failed");
+    int code = SPI_execute_with_args(sql, nargs, types, values, nulls, false, want > 0 ? 1 : 0);
+    if (code < 0) elog(ERROR, "SPI_execute_with_args failed: %s", SPI_result_code_string(code));
+    result.rows = SPI_processed;
+    if (want > 0 && SPI_tuptable != NULL && SPI_tuptable->numvals > 0) {
+        result.found = true;
+        TupleDesc desc = SPI_tuptable->tupdesc;
+        for (int i = 0; i < want; i++) {
+            Datum value = SPI_getbinval(SPI_tuptable->vals[0], desc, i + 1, &result.null[i]);
+            if (result.null[i]) continue;
+            Form_pg_attribute att = TupleDescAttr(desc, i);
+            MemoryContext spi = MemoryContextSwitchTo(caller);
+            result.value[i] = datumCopy(value, att->attbyval, att->attlen);
+            MemoryContextSwitchTo(spi);
+        }
+    }
+    SPI_finish();
+    return result;
+}

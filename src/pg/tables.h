@@ -1,0 +1,50 @@
+// The extension's own tables, and running SQL with their owner's rights.
+#pragma once
+
+#include "pg/compat.h"
+
+// The schema the extension lives in, from any of its functions.
+Oid ExtensionSchema(FunctionCallInfo fcinfo);
+
+// A table of the extension; an error if it is gone.
+Oid ExtensionTable(Oid schema, const char* name);
+
+// schema.name, quoted, fit to stand in SQL. Allocated in the current context.
+char* ExtensionName(Oid schema, const char* name);
+
+// Makes SPI statements see pg_catalog only, until Leave. Errors in between undo it by themselves.
+struct SafePath {
+    int nest;
+};
+SafePath EnterSafePath(void);
+void LeaveSafePath(SafePath path);
+
+// The same, with the rights of the owner of vm_mapping, for the rows that a feed's role need not have rights on.
+struct AsOwner {
+    SafePath path;
+    Oid user;
+    int context;
+};
+AsOwner EnterAsOwner(Oid schema);
+void LeaveAsOwner(AsOwner saved);
+
+// One statement through SPI, connected and finished inside; errors say `what` was expected of SPI.
+// Returns the number of rows processed. With `first` not NULL its columns of the first row are copied into the
+// caller's context: datums and nulls, nfirst of them; *found says whether there was a row.
+struct SqlArg {
+    Oid type;
+    Datum value;
+    bool null;
+};
+struct SqlResult {
+    uint64 rows;     // processed
+    bool found;      // a row came back
+    Datum value[8];  // its first columns, in the caller's context
+    bool null[8];
+};
+SqlResult RunSql(const char* sql, const SqlArg* args, int nargs, int want);
+
+inline SqlArg TextArg(const char* text) {
+    return text ? SqlArg{TEXTOID, CStringGetTextDatum(text), false} : SqlArg{TEXTOID, (Datum)0, true};
+}
+inline SqlArg OidArg(Oid type, Oid value) { return SqlArg{type, ObjectIdGetDatum(value), false}; }

@@ -1,0 +1,342 @@
+// The transform triggers: feed's document in, row out.
+#include "pg/anomaly.h"
+#include "pg/caught.h"
+#include "pg/compat.h"
+#include "pg/document.h"
+#include "pg/plan_cache.h"
+#include "pg/quarantine.h"
+#include "pg/tables.h"
+
+extern "C" {
+#include <access/detoast.h>
+
+PG_FUNCTION_INFO_V1(vm_transform);
+PG_FUNCTION_INFO_V1(transform_voucher);
+PG_FUNCTION_INFO_V1(transform_campaign);
+}
+
+using wall::Reason;
+
+// What lives for one statement, in fn_extra.
+struct StatementState {
+    Oid schema;
+    PlanEntry* entry;
+    bool asked;        // whether the child has open quarantine, and the answer
+    bool quarantined;
+};
+
+// One row's way through the trigger.
+struct RowWork {
+    TriggerData* trigger;
+    CompiledMapping* compiled;
+    vm::Workspace* space;
+    TupleDesc desc;
+    HeapTuple incoming;   // as the feed sent it
+    HeapTuple old;        // NULL for INSERT
+    wall::Text text;      // the document
+    DocumentContext about;
+    uint32 column;        // being converted, and its value; NULL between columns
+    const wall::Value* value;
+};
+
+static StatementState* State(FunctionCallInfo fcinfo) {
+    StatementState* state = (StatementState*)fcinfo->flinfo->fn_extra;
+    if (state == NULL) {
+        state = (StatementState*)MemoryContextAllocZero(fcinfo->flinfo->fn_mcxt, sizeof(StatementState));
+        state->schema = ExtensionSchema(fcinfo);
+        fcinfo->flinfo->fn_extra = state;
+    }
+    return state;
+}
+
+static void CheckCall(FunctionCallInfo fcinfo, const char* function) {
+    if (!CALLED_AS_TRIGGER(fcinfo))
+        ereport(ERROR, (errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+                        errmsg("function %s can only be called as a trigger", function)));
+    TriggerEvent event = ((TriggerData*)fcinfo->context)->tg_event;
+    if (!TRIGGER_FIRED_FOR_ROW(event) || !TRIGGER_FIRED_BEFORE(event) ||
+        (!TRIGGER_FIRED_BY_INSERT(event) && !TRIGGER_FIRED_BY_UPDATE(event)))
+        ereport(ERROR, (errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+                        errmsg("function %s must be fired BEFORE INSERT OR UPDATE, FOR EACH ROW", function),
+                        errhint("CREATE TRIGGER … BEFORE INSERT OR UPDATE OF _doc ON child FOR EACH ROW EXECUTE "
+                                "FUNCTION %s(…).", function)));
+}
+
+// Whether two _doc datums hold the same bytes, without detoasting where that can be told.
+static bool SameDocument(Datum a, Datum b) {
+    struct varlena* x = (struct varlena*)DatumGetPointer(a);
+    struct varlena* y = (struct varlena*)DatumGetPointer(b);
+    if (VARSIZE_ANY(x) == VARSIZE_ANY(y) && memcmp(x, y, VARSIZE_ANY(x)) == 0) return true;
+    if (toast_raw_datum_size(a) != toast_raw_datum_size(b)) return false;
+    x = PG_DETOAST_DATUM_PACKED(a);
+    y = PG_DETOAST_DATUM_PACKED(b);
+    return memcmp(VARDATA_ANY(x), VARDATA_ANY(y), VARSIZE_ANY_EXHDR(x)) == 0;
+}
+
+static int64 Micros(const ColumnIo* io, int64 value) {
+    if (io->kind != wall::Kind::Date) return value;
+    return value == PG_INT32_MAX ? PG_INT64_MAX : value == PG_INT32_MIN ? PG_INT64_MIN : value * USECS_PER_DAY;
+}
+
+// The greatest watermark of the transformed document and of the row that stands; false if one has none.
+static bool Watermarks(const RowWork* work, const wall::Row* row, int64* incoming, int64* stored) {
+    bool any_incoming = false, any_stored = false;
+    for (uint32 w = 0; w < work->compiled->info.watermarks; w++) {
+        uint32 column = work->compiled->info.watermark[w];
+        const ColumnIo* io = work->compiled->io[column];
+        const wall::Value* value = &row->values[column];
+        if (value->form == vm::Form::Int) {
+            int64 t = Micros(io, value->i);
+            if (!any_incoming || t > *incoming) *incoming = t;
+            any_incoming = true;
+        }
+        bool null;
+        Datum datum = heap_getattr(work->old, io->attno, work->desc, &null);
+        if (!null) {
+            int64 t = Micros(io, io->kind == wall::Kind::Date ? DatumGetInt32(datum) : DatumGetInt64(datum));
+            if (!any_stored || t > *stored) *stored = t;
+            any_stored = true;
+        }
+    }
+    return any_incoming && any_stored;
+}
+
+// The field that filled a column, for messages.
+static const char* FieldOf(const RowWork* work) {
+    char* path = (char*)palloc(256);
+    wall::SourceOf(work->compiled->plan, work->column, work->value, path, 256);
+    return path;
+}
+
+// Context of errors that the server's own conversions raise.
+static void OnConversionError(void* arg) {
+    const RowWork* work = (const RowWork*)arg;
+    if (work->value == NULL) return;
+    errcontext("field %s, column \"%s\", document _id %s, table %s", FieldOf(work),
+               work->compiled->io[work->column]->name, work->about.id ? work->about.id : "(none)", work->about.table);
+}
+
+// The row with the document's columns.
+static HeapTuple FormRow(RowWork* work, const wall::Row* row) {
+    CompiledMapping* compiled = work->compiled;
+    int natts = work->desc->natts;
+    Datum* values = (Datum*)palloc(natts * (sizeof(Datum) + sizeof(bool)));
+    bool* nulls = (bool*)(values + natts);
+    ErrorContextCallback callback = {error_context_stack, OnConversionError, work};
+
+    heap_deform_tuple(work->incoming, work->desc, values, nulls);
+    if (compiled->any_fallible) error_context_stack = &callback;
+    for (uint32 c = 0; c < compiled->info.columns; c++) {
+        const wall::Value* value = &row->values[c];
+        if (value->source == vm::kLeftAlone) continue;
+        work->column = c;
+        work->value = value;
+        int i = compiled->io[c]->attno - 1;
+        values[i] = ValueDatum(compiled->io[c], row, value, &nulls[i]);
+    }
+    work->value = NULL;
+    error_context_stack = callback.previous;
+    return heap_form_tuple(work->desc, values, nulls);
+}
+
+// The row that stands, with whatever the document does not fill as the feed sent it: the document is not taken.
+static HeapTuple KeepRow(const RowWork* work) {
+    int natts = work->desc->natts;
+    Datum* values = (Datum*)palloc(natts * sizeof(Datum));
+    bool* nulls = (bool*)palloc(natts);
+    heap_deform_tuple(work->incoming, work->desc, values, nulls);
+    for (uint32 c = 0; c <= work->compiled->info.columns; c++) {
+        AttrNumber attno = c < work->compiled->info.columns ? work->compiled->io[c]->attno
+                                                            : work->compiled->table.doc_att;
+        values[attno - 1] = heap_getattr(work->old, attno, work->desc, &nulls[attno - 1]);
+    }
+    return heap_form_tuple(work->desc, values, nulls);
+}
+
+static void WarnConcatenated(const RowWork* work, const wall::Row* row) {
+    const ColumnIo* io = work->compiled->io[row->concatenated];
+    ereport(WARNING, (errcode(ERRCODE_WARNING),
+                      errmsg("column \"%s\" of document _id %s is no object", io->name,
+                             work->about.id ? work->about.id : "(none)"),
+                      errdetail("The members that \"floor\" names were appended to it in an object of their own."),
+                      errhint("Mend the document at the source.")));
+}
+
+// Forms the row, unless what stands is newer: then that stays.
+static HeapTuple JudgeRow(RowWork* work, const wall::Row* row) {
+    if (row->concatenated >= 0) WarnConcatenated(work, row);
+    HeapTuple formed = FormRow(work, row);
+
+    int64 incoming = 0, stored = 0;
+    if (work->old == NULL || work->compiled->info.watermarks == 0 || !Watermarks(work, row, &incoming, &stored) ||
+        incoming >= stored)
+        return formed;
+
+    ereport(WARNING, (errcode(ERRCODE_WARNING),
+                      errmsg("%s ANOMALY DETECTED - ID: %s, Incoming time: %s, Stored time: %s",
+                             asc_toupper(work->compiled->mapping, strlen(work->compiled->mapping)),
+                             work->about.id ? work->about.id : "<NULL>",
+                             DatumGetCString(DirectFunctionCall1(timestamptz_out, TimestampTzGetDatum(incoming))),
+                             DatumGetCString(DirectFunctionCall1(timestamptz_out, TimestampTzGetDatum(stored))))));
+    Anomaly anomaly = {};
+    anomaly.child = work->trigger->tg_relation;
+    anomaly.id = work->about.id;
+    anomaly.kind = "late_document";
+    anomaly.incoming_time = incoming;
+    anomaly.stored_time = stored;
+    anomaly.incoming = formed;
+    anomaly.stored = work->old;
+    anomaly.document = pnstrdup(work->text.data, work->text.len);
+    RecordAnomaly(work->compiled, &anomaly);
+    return KeepRow(work);
+}
+
+// JudgeRow where the server's errors can be caught.
+struct CaughtWork {
+    RowWork* work;
+    const wall::Row* row;   // NULL: the document has to be put to jsonb_in first
+    wall::Problem* problem;
+    HeapTuple formed;
+};
+
+static void JudgeCaught(void* arg) {
+    CaughtWork* caught = (CaughtWork*)arg;
+    RowWork* work = caught->work;
+    wall::Row judged;
+    if (caught->row == NULL) {
+        if (TransformDocument(work->space, work->compiled, work->text, false, &judged, caught->problem) != Reason::None)
+            return;
+        caught->row = &judged;
+    }
+    caught->formed = JudgeRow(work, caught->row);
+}
+
+// JudgeRow in a subtransaction: what the server raises about the data becomes *words, and NULL comes back.
+static HeapTuple JudgeInSubtransaction(RowWork* work, const wall::Row* row, wall::Problem* problem,
+                                       ProblemWords* words) {
+    CaughtWork caught = {work, row, problem, NULL};
+    ErrorData* error = RunCaught(JudgeCaught, &caught);
+    if (error == NULL) return caught.formed;
+    int category = ERRCODE_TO_CATEGORY(error->sqlerrcode);
+    // Only what is wrong with the data is the document's fault.
+    if (category != ERRCODE_DATA_EXCEPTION && category != ERRCODE_INTEGRITY_CONSTRAINT_VIOLATION &&
+        category != ERRCODE_PROGRAM_LIMIT_EXCEEDED)
+        ReThrowError(error);
+    words->sqlerrcode = error->sqlerrcode;
+    words->message = error->message;
+    if (work->value != NULL) {
+        words->column = work->compiled->io[work->column]->name;
+        words->field = (char*)FieldOf(work);
+    }
+    return NULL;
+}
+
+// A document without an _id column beside it is known by its own _id.
+static void NameDocument(RowWork* work) {
+    if (work->about.id != NULL) return;
+    char* id = (char*)palloc(96);
+    wall::DocumentId(work->space, id, 96);
+    if (id[0]) work->about.id = id;
+}
+
+// The row to store; for INSERT NULL to store none.
+static HeapTuple TransformRow(RowWork* work, StatementState* state) {
+    Oid child = RelationGetRelid(work->trigger->tg_relation);
+    wall::Problem problem;
+    wall::Row row;
+    HeapTuple formed = NULL;
+    if (!work->compiled->info.quarantine) {
+        if (TransformDocument(work->space, work->compiled, work->text, false, &row, &problem) != Reason::None) {
+            NameDocument(work);
+            RaiseProblem(&work->about, &problem);
+        }
+        formed = JudgeRow(work, &row);
+    } else {
+        ProblemWords words = {};
+        Reason reason = TryDocument(work->space, work->compiled, work->text, false, &row, &problem);
+        if (reason == Reason::NotJson || reason == Reason::NeedsServer) {
+            problem = wall::Problem();
+            formed = JudgeInSubtransaction(work, NULL, &problem, &words);
+        } else if (reason == Reason::None) {
+            formed = work->compiled->any_fallible ? JudgeInSubtransaction(work, &row, &problem, &words)
+                                                   : JudgeRow(work, &row);
+        }
+        if (formed == NULL) {
+            NameDocument(work);
+            if (words.message == NULL) words = WordProblem(&work->about, &problem);
+            Quarantine(work->compiled, work->trigger->tg_relation, work->about.id,
+                       pnstrdup(work->text.data, work->text.len), work->old ? "UPDATE" : "INSERT", &words);
+            state->asked = state->quarantined = true;
+            return work->old;
+        }
+    }
+    if (!state->asked) {
+        state->quarantined = AnyQuarantined(state->schema, child);
+        state->asked = true;
+    }
+    if (state->quarantined) {
+        NameDocument(work);
+        if (work->about.id != NULL) SettleQuarantine(state->schema, child, work->about.id);
+    }
+    return formed;
+}
+
+static Datum TransformTrigger(FunctionCallInfo fcinfo, const char* function, const char* mapping) {
+    CheckCall(fcinfo, function);
+    TriggerData* trigger = (TriggerData*)fcinfo->context;
+    Relation rel = trigger->tg_relation;
+    int first_arg = 0;
+    if (mapping == NULL) {
+        if (trigger->tg_trigger->tgnargs < 1)
+            ereport(ERROR, (errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+                            errmsg("trigger \"%s\" does not name a mapping", trigger->tg_trigger->tgname),
+                            errhint("EXECUTE FUNCTION vm_transform('mapping', 'tenant', 'project').")));
+        mapping = trigger->tg_trigger->tgargs[0];
+        first_arg = 1;
+    }
+    StatementState* state = State(fcinfo);
+    if (state->entry == NULL || state->entry->stale)
+        state->entry = LookUpPlan(state->schema, mapping, rel, trigger->tg_trigger, first_arg);
+    CompiledMapping* compiled = state->entry->compiled;
+    if (compiled->table.doc_att == InvalidAttrNumber)
+        ereport(ERROR, (errcode(ERRCODE_UNDEFINED_COLUMN),
+                        errmsg("table %s has no column _doc", RelationGetRelationName(rel)),
+                        errhint("A child has the columns _id and _doc beside its parent's; see vm_create_child.")));
+
+    bool update = TRIGGER_FIRED_BY_UPDATE(trigger->tg_event);
+    RowWork work = {};
+    work.trigger = trigger;
+    work.compiled = compiled;
+    work.desc = RelationGetDescr(rel);
+    work.old = update ? trigger->tg_trigtuple : NULL;
+    work.incoming = update ? trigger->tg_newtuple : trigger->tg_trigtuple;
+
+    bool null;
+    Datum doc = heap_getattr(work.incoming, compiled->table.doc_att, work.desc, &null);
+    if (null) return PointerGetDatum(work.incoming);  // the first half of a document that comes in two steps
+    if (update) {
+        Datum before = heap_getattr(work.old, compiled->table.doc_att, work.desc, &null);
+        if (!null && SameDocument(before, doc)) return PointerGetDatum(work.incoming);
+    }
+    work.text = DocumentText(doc, compiled->table.doc_type);
+    work.space = TakeWorkspace();
+    work.about.rel = rel;
+    work.about.compiled = compiled;
+    work.about.table = RelationGetRelationName(rel);
+    work.about.id = RowId(work.incoming, work.desc, &compiled->table);
+    HeapTuple result = TransformRow(&work, state);
+    GiveBackWorkspace(work.space, work.text.len);
+    return PointerGetDatum(result);
+}
+
+extern "C" {
+
+// vm_transform() trigger: arguments mapping, tenant, project, …
+Datum vm_transform(PG_FUNCTION_ARGS) { return TransformTrigger(fcinfo, "vm_transform", NULL); }
+
+// transform_voucher() trigger: arguments tenant, project
+Datum transform_voucher(PG_FUNCTION_ARGS) { return TransformTrigger(fcinfo, "transform_voucher", "voucher"); }
+
+// transform_campaign() trigger: arguments tenant, project
+Datum transform_campaign(PG_FUNCTION_ARGS) { return TransformTrigger(fcinfo, "transform_campaign", "campaign"); }
+}

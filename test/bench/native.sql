@@ -1,0 +1,4 @@
+-- The extension's side.
+CREATE TRIGGER transform BEFORE INSERT OR UPDATE OF _doc ON bench.plain_native
+    FOR EACH ROW EXECUTE FUNCTION transform_voucher('TENANT', 'PROJECT');
+SELECT vm_create_child('bench.vouchers', 'voucher', 'TENANT', 'PROJECT', 'child_native');
