@@ -243,6 +243,23 @@ COMMENT ON FUNCTION vm_move_batch(regclass, integer, text) IS
 'move up to batch_size rows from a child to its parent; newer wins, what loses stands in vm_anomaly';
 
 --
+-- src/pg/profile.cpp
+--
+
+CREATE FUNCTION vm_profile(source regclass,
+    OUT path text, OUT types text, OUT documents bigint, OUT nulls bigint, OUT distinct_values bigint,
+    OUT smallest text, OUT largest text, OUT sample_id text)
+RETURNS SETOF record
+AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT;
+COMMENT ON FUNCTION vm_profile(regclass) IS
+'a row per field path of the documents in a table''s _doc: types, counts, extremes, a sample; one pass, bounded memory';
+
+CREATE FUNCTION vm_propose(source regclass, parent text) RETURNS text
+AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT;
+COMMENT ON FUNCTION vm_propose(regclass, text) IS
+'a script to read and run: CREATE TABLE and vm_define_mapping for the documents in a table''s _doc';
+
+--
 -- Rights: what writes is for those it is granted to.
 --
 

@@ -85,7 +85,7 @@ Datum vm_mapping_check(PG_FUNCTION_ARGS) {
 Datum vm_mapping_changed(PG_FUNCTION_ARGS) {
     if (!CALLED_AS_TRIGGER(fcinfo)) elog(ERROR, "vm_mapping_changed is a trigger function");
     CacheInvalidateRelcacheByRelid(RelationGetRelid(((TriggerData*)fcinfo->context)->tg_relation));
-    PG_RETURN_NULL();
+    PG_RETURN_POINTER(NULL);
 }
 
 // vm_explain_mapping(mapping text, child regclass) → (column_name, column_type, source, conversion, fallback)

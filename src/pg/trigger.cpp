@@ -108,12 +108,24 @@ static const char* FieldOf(const RowWork* work) {
     return path;
 }
 
-// Context of errors that the server's own conversions raise.
-static void OnConversionError(void* arg) {
+// Context of errors that the server's own functions raise.
+static void OnServerError(void* arg) {
     const RowWork* work = (const RowWork*)arg;
-    if (work->value == NULL) return;
-    errcontext("field %s, column \"%s\", document _id %s, table %s", FieldOf(work),
-               work->compiled->io[work->column]->name, work->about.id ? work->about.id : "(none)", work->about.table);
+    const char* id = work->about.id ? work->about.id : "(none)";
+    if (work->value != NULL)
+        errcontext("field %s, column \"%s\", document _id %s, table %s", FieldOf(work),
+                   work->compiled->io[work->column]->name, id, work->about.table);
+    else
+        errcontext("document _id %s, table %s", id, work->about.table);
+}
+
+// While jsonb_in or a type's own function looks at the document, errors say which.
+static Reason ReadWithContext(RowWork* work, wall::Row* row, wall::Problem* problem) {
+    ErrorContextCallback callback = {error_context_stack, OnServerError, work};
+    error_context_stack = &callback;
+    Reason reason = TransformDocument(work->space, work->compiled, work->text, false, row, problem);
+    error_context_stack = callback.previous;
+    return reason;
 }
 
 // The row with the document's columns.
@@ -122,7 +134,7 @@ static HeapTuple FormRow(RowWork* work, const wall::Row* row) {
     int natts = work->desc->natts;
     Datum* values = (Datum*)palloc(natts * (sizeof(Datum) + sizeof(bool)));
     bool* nulls = (bool*)(values + natts);
-    ErrorContextCallback callback = {error_context_stack, OnConversionError, work};
+    ErrorContextCallback callback = {error_context_stack, OnServerError, work};
 
     heap_deform_tuple(work->incoming, work->desc, values, nulls);
     if (compiled->any_fallible) error_context_stack = &callback;
@@ -204,8 +216,7 @@ static void JudgeCaught(void* arg) {
     RowWork* work = caught->work;
     wall::Row judged;
     if (caught->row == NULL) {
-        if (TransformDocument(work->space, work->compiled, work->text, false, &judged, caught->problem) != Reason::None)
-            return;
+        if (ReadWithContext(work, &judged, caught->problem) != Reason::None) return;
         caught->row = &judged;
     }
     caught->formed = JudgeRow(work, caught->row);
@@ -246,7 +257,7 @@ static HeapTuple TransformRow(RowWork* work, StatementState* state) {
     wall::Row row;
     HeapTuple formed = NULL;
     if (!work->compiled->info.quarantine) {
-        if (TransformDocument(work->space, work->compiled, work->text, false, &row, &problem) != Reason::None) {
+        if (ReadWithContext(work, &row, &problem) != Reason::None) {
             NameDocument(work);
             RaiseProblem(&work->about, &problem);
         }

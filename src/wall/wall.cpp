@@ -132,12 +132,4 @@ void SourceOf(const vm::Plan* plan, uint32_t column, const Value* value, char* t
     });
 }
 
-Reason Check(vm::Workspace* space, Text doc, const ReadOptions& options) noexcept {
-    Problem problem;
-    const Reason reason = Guard(&problem, Reason::Internal, [&] {
-        return space->Read(View(doc), options.utf8, options.judged, false, options.cancel);
-    });
-    return problem.reason != Reason::None ? problem.reason : reason;
-}
-
 }  // namespace wall

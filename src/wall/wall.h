@@ -100,7 +100,33 @@ void Explain(const vm::Plan* plan, uint32_t column, ColumnWords* words) noexcept
 // Where a value of Transform came from: a field's path, a default or a trigger argument. Empty for nowhere.
 void SourceOf(const vm::Plan* plan, uint32_t column, const Value* value, char* to, size_t size) noexcept;
 
-// JSON as text for messages: whether it is JSON by the core's reader, used to compare verdicts in tests.
-Reason Check(vm::Workspace* space, Text doc, const ReadOptions& options) noexcept;
+// A profile of documents, gathered one by one.
+vm::Profiler* NewProfile() noexcept;  // nullptr if there is no memory
+void Free(vm::Profiler* profile) noexcept;
+// Reads a document in `space` and takes it. None, or why it was not taken: NotJson, NeedsServer, Cancelled, …
+Reason AddToProfile(vm::Profiler* profile, vm::Workspace* space, Text doc, Text id,
+                    const ReadOptions& options) noexcept;
+uint64_t ProfileDocuments(const vm::Profiler* profile) noexcept;   // objects
+uint64_t ProfileNotObjects(const vm::Profiler* profile) noexcept;  // JSON, but no objects
+size_t ProfileRows(const vm::Profiler* profile) noexcept;
+
+// One path of a profile; texts are NUL-terminated and cut to fit.
+struct ProfileRow {
+    char path[512];
+    char types[256];
+    uint64_t documents;
+    uint64_t nulls;
+    uint64_t distinct;
+    bool has_distinct;
+    char smallest[256];
+    char largest[256];
+    char sample_id[256];
+};
+void ReadProfileRow(const vm::Profiler* profile, size_t i, ProfileRow* row) noexcept;
+
+// The proposal for a parent, as vm::Propose writes it: NUL-terminated, to be freed with FreeText; nullptr if there
+// is no memory.
+char* ProposeScript(const vm::Profiler* profile, Text parent, Text mapping, Text schema, Text source) noexcept;
+void FreeText(char* text) noexcept;
 
 }  // namespace wall

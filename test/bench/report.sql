@@ -20,7 +20,7 @@ WITH goals (nr, what, label, unit, goal) AS (VALUES
     SELECT nr, format('| %s | %s %s | %s %s | **%s×** | %s |', label,
         round(article::numeric, CASE WHEN article < 100 THEN 2 ELSE 0 END), unit,
         round(native::numeric, CASE WHEN native < 100 THEN 2 ELSE 0 END), unit, round(ratio::numeric, 1),
-        CASE WHEN goal IS NULL THEN '' ELSE format('≥ %s×%s', trim_scale(goal), CASE WHEN ratio < goal THEN ', missed' ELSE '' END) END)
+        coalesce('≥ ' || trim_scale(goal) || '×' || CASE WHEN ratio < goal THEN ', missed' ELSE '' END, ''))
     FROM goals JOIN medians USING (what)
     UNION ALL
     SELECT 8, format('| Memory of a backend: after 100,000 rows, a million more | | %s MB, %s MB | | flat%s |',

@@ -32,14 +32,17 @@ INSERT INTO bench.docs
 SELECT i, oid, format(
     '{"_id":{"$oid":"%1$s"},"id":"v_%2$s","code":"%3$s","campaign":"%4$s","category":"%5$s","type":"DISCOUNT_VOUCHER",'
     '"additional_info":%6$s,"active":%7$s,"deleted":%8$s,'
-    '"discount":{"type":"AMOUNT","amount_off":%9$s,"effect":"APPLY_TO_ORDER","unit_type":null,"limits":{"per_order":1,"total":%10$s}},'
+    '"discount":{"type":"AMOUNT","amount_off":%9$s,"effect":"APPLY_TO_ORDER","unit_type":null,'
+    '"limits":{"per_order":1,"total":%10$s}},'
     '"gift":%11$s,'
     '"publish":{"object":"list","count":%12$s,"url":"/v1/vouchers/%3$s/publications?page=1&limit=10","entries":['
     '{"customer_id":"cust_%2$s","channel":"Email","published_at":{"$date":%13$s},"metadata":{"wave":%5$s}}]},'
-    '"redemption":{"object":"list","quantity":%10$s,"redeemed_quantity":1,"url":"/v1/vouchers/%3$s/redemptions?page=1&limit=10",'
+    '"redemption":{"object":"list","quantity":%10$s,"redeemed_quantity":1,'
+    '"url":"/v1/vouchers/%3$s/redemptions?page=1&limit=10",'
     '"redemption_entries":[{"id":"r_%2$s","object":"redemption","date":{"$date":%13$s},"customer_id":"cust_%2$s",'
     '"tracking_id":"track_%1$s","result":"SUCCESS","order":{"amount":%9$s,"items":[{"sku":"sku_%5$s","quantity":2}]}}]},'
-    '"metadata":{"source":"import","locale":"pl_PL","shop":"warszawa-%5$s","note":"letnia promocja \u017c\u00f3\u0142ty","score":%9$s.%5$s,'
+    '"metadata":{"source":"import","locale":"pl_PL","shop":"warszawa-%5$s",'
+    '"note":"letnia promocja \u017c\u00f3\u0142ty","score":%9$s.%5$s,'
     '"tags":["new","vip","mobile"]},"validity_day_of_week":[1,2,%14$s],"start_date":{"$date":%13$s},'
     '"updated_at":{"$date":%15$s},"deletedAt":null,"is_referral_code":false,"holder_id":"cust_%2$s","__v":3}',
     oid, left(h, 20), upper(substr(h, 9, 10)), 'summer sale ' || i % 97, 10 + i % 89,
@@ -59,6 +62,9 @@ CREATE UNLOGGED TABLE bench.plain_article (_id varchar(200), _doc text) INHERITS
     WITH (toast_tuple_target = 8160);
 CREATE UNLOGGED TABLE bench.plain_native (_id varchar(200), _doc text) INHERITS (bench.vouchers)
     WITH (toast_tuple_target = 8160);
+-- The same as the server stores it by default, for UPDATE: the document is compressed then.
+CREATE UNLOGGED TABLE bench.stored_article (_id varchar(200), _doc text) INHERITS (bench.vouchers);
+CREATE UNLOGGED TABLE bench.stored_native (_id varchar(200), _doc text) INHERITS (bench.vouchers);
 -- The article's child: storage by default, the parent's indexes by hand.
 CREATE TABLE bench.child_article (_id varchar(200), _doc text, PRIMARY KEY (tenant_id, project_id, id))
     INHERITS (bench.vouchers);
@@ -68,6 +74,8 @@ CREATE INDEX ON bench.child_article (created_at);
 CREATE INDEX ON bench.child_article (updated_at);
 
 CREATE TRIGGER transform BEFORE INSERT OR UPDATE ON bench.plain_article
+    FOR EACH ROW EXECUTE FUNCTION article.transform_voucher('TENANT', 'PROJECT');
+CREATE TRIGGER transform BEFORE INSERT OR UPDATE ON bench.stored_article
     FOR EACH ROW EXECUTE FUNCTION article.transform_voucher('TENANT', 'PROJECT');
 CREATE TRIGGER transform BEFORE INSERT OR UPDATE ON bench.child_article
     FOR EACH ROW EXECUTE FUNCTION article.transform_voucher('TENANT', 'PROJECT');
