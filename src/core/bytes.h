@@ -17,13 +17,13 @@ class Bytes {
     const char* data() const { return data_.get(); }
     void Clear() { size_ = 0; }
     void Resize(size_t size) {
-        if (size > capacity_) Grow(size - size_);
+        if (size > size_) Extend(size - size_);
         size_ = size;
     }
 
-    // Room for n more bytes; returns where they start. The caller fills all of them.
+    // Room for n more bytes, and kSlack behind them; returns where they start. The caller fills all of them.
     char* Extend(size_t n) {
-        if (n > capacity_ - size_) Grow(n);
+        if (n + kSlack > capacity_ - size_) Grow(n);
         char* at = data_.get() + size_;
         size_ += n;
         return at;
@@ -32,6 +32,13 @@ class Bytes {
         if (!s.empty()) std::memcpy(Extend(s.size()), s.data(), s.size());
     }
     void Append(char c) { *Extend(1) = c; }
+    // The same for text with kSlack readable bytes from its start on: short ones are copied in one go.
+    void AppendPadded(const char* text, size_t n) {
+        char* to = Extend(n);
+        if (n <= kSlack) std::memcpy(to, text, kSlack);
+        else std::memcpy(to, text, n);
+    }
+    static constexpr size_t kSlack = 16;
     void AppendU32(uint32_t v) { std::memcpy(Extend(4), &v, 4); }
     void SetU32(size_t at, uint32_t v) { std::memcpy(data_.get() + at, &v, 4); }
     void Align4() {
@@ -52,7 +59,7 @@ class Bytes {
   private:
     void Grow(size_t n) {
         size_t capacity = capacity_ * 2;
-        if (capacity < size_ + n) capacity = size_ + n;
+        if (capacity < size_ + n + kSlack) capacity = size_ + n + kSlack;
         if (capacity < 4096) capacity = 4096;
         std::unique_ptr<char[]> bigger(new char[capacity]);
         if (size_) std::memcpy(bigger.get(), data_.get(), size_);

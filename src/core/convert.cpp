@@ -162,11 +162,16 @@ Reason ToBool(const Tape& tape, uint32_t node, Output* out, Value* value) {
 Reason ToInteger(const Tape& tape, uint32_t node, Kind kind, Rounding rounding, Value* value) {
     const Scalar s = Unwrap(tape, node);
     if (s.kind == ScalarKind::Null) return Reason::None;
-    Decimal d;
-    if ((s.kind != ScalarKind::Number && s.kind != ScalarKind::String) || !ParseDecimal(s.text, true, &d))
-        return Reason::InvalidText;
+    if (s.kind != ScalarKind::Number && s.kind != ScalarKind::String) return Reason::InvalidText;
     const int64_t max = kind == Kind::Int2 ? INT16_MAX : kind == Kind::Int4 ? INT32_MAX : INT64_MAX;
     int64_t i;
+    if (ParseSmallInteger(s.text, &i)) {
+        if (i > max || i < -max - 1) return Reason::NumberRange;
+        *value = IntValue(i);
+        return Reason::None;
+    }
+    Decimal d;
+    if (!ParseDecimal(s.text, true, &d)) return Reason::InvalidText;
     switch (DecimalToInt(d, rounding, -max - 1, max, &i)) {
         case ToInt::Ok: *value = IntValue(i); return Reason::None;
         case ToInt::HasFraction: return Reason::HasFraction;

@@ -73,14 +73,14 @@ void AppendHeader(bool negative, int64_t scale, int64_t weight, size_t ndigits, 
     }
 }
 
-// Whole numbers of up to 16 digits: most of what documents hold.
+// Whole numbers of up to 18 digits.
 void AppendSmallInteger(bool negative, uint64_t v, Bytes* out) {
-    int16_t group[4];
+    int16_t group[5];
     int n = 0, zeros = 0;
     for (; v != 0; v /= 10000) group[n++] = static_cast<int16_t>(v % 10000);
     while (zeros < n && group[zeros] == 0) ++zeros;
     AppendHeader(negative && n > 0, 0, n > 0 ? n - 1 : 0, static_cast<size_t>(n - zeros), out);
-    int16_t digits[4];
+    int16_t digits[5];
     for (int i = 0; i < n - zeros; ++i) digits[i] = group[n - 1 - i];
     if (n > zeros) std::memcpy(out->Extend(static_cast<size_t>(n - zeros) * 2), digits, static_cast<size_t>(n - zeros) * 2);
 }
@@ -172,12 +172,6 @@ void AppendNumericText(const Decimal& d, Bytes* out) {
 }
 
 void AppendNumeric(const Decimal& d, Bytes* out) {
-    if (d.fraction.empty() && d.exponent == 0 && d.whole.size() <= 16) {
-        uint64_t v = 0;
-        for (char c : d.whole) v = v * 10 + static_cast<uint64_t>(c - '0');
-        AppendSmallInteger(d.negative, v, out);
-        return;
-    }
     const Digits digits(d);
     int64_t n = static_cast<int64_t>(digits.size());
     while (n > 0 && digits[static_cast<size_t>(n - 1)] == 0) --n;
@@ -198,6 +192,17 @@ void AppendNumeric(const Decimal& d, Bytes* out) {
             v = static_cast<int16_t>(v * 10 + (i >= 0 && i < n ? digits[static_cast<size_t>(i)] : 0));
         std::memcpy(to + g * 2, &v, 2);
     }
+}
+
+void AppendNumericFromJson(std::string_view text, Bytes* out) {
+    int64_t small;
+    if (ParseSmallInteger(text, &small)) {
+        AppendSmallInteger(small < 0, static_cast<uint64_t>(small < 0 ? -small : small), out);
+        return;
+    }
+    Decimal d;
+    ParseDecimal(text, false, &d);
+    AppendNumeric(d, out);
 }
 
 void AppendNumericSpecial(Special s, Bytes* out) {

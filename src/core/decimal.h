@@ -35,8 +35,26 @@ bool FitsNumeric(const Decimal& d);
 // Appends the number as numeric_out prints it: 1E2 as 100, -0 as 0, 1.50e-2 as 0.0150. Requires FitsNumeric.
 void AppendNumericText(const Decimal& d, Bytes* out);
 
+// A plain whole number of at most 18 digits, the most of what documents hold. False for anything else.
+inline bool ParseSmallInteger(std::string_view text, int64_t* out) {
+    const char* p = text.data();
+    const char* end = p + text.size();
+    const bool negative = p < end && *p == '-';
+    p += negative;
+    if (p == end || end - p > 18) return false;
+    int64_t v = 0;
+    for (; p < end; ++p) {
+        const unsigned digit = static_cast<unsigned char>(*p) - '0';
+        if (digit > 9) return false;
+        v = v * 10 + digit;
+    }
+    *out = negative ? -v : v;
+    return true;
+}
+
 // Appends numeric's stored form with a 4-byte varlena header. Requires FitsNumeric.
 void AppendNumeric(const Decimal& d, Bytes* out);
+void AppendNumericFromJson(std::string_view json_number, Bytes* out);
 void AppendNumericSpecial(Special s, Bytes* out);
 
 enum class Rounding : uint8_t { Exact, HalfAway, Floor };

@@ -26,14 +26,11 @@ uint32_t AppendScalar(const Node& n, Bytes* out) {
         case Type::Null: return kIsNull;
         case Type::False: return kIsFalse;
         case Type::True: return kIsTrue;
-        case Type::Number: {
-            Decimal d;
+        case Type::Number:
             out->Align4();
-            ParseDecimal({n.text, n.len}, false, &d);
-            AppendNumeric(d, out);
+            AppendNumericFromJson({n.text, n.len}, out);
             return kIsNumeric;
-        }
-        default: out->Append(std::string_view(n.text, n.len)); return kIsString;
+        default: out->AppendPadded(n.text, n.len); return kIsString;
     }
 }
 
@@ -108,7 +105,7 @@ bool JsonbWriter::Write(const Tape& tape, uint32_t node, Bytes* out) {
             f.next = tape.After(value);
         } else if (f.done < f.count) {
             const Node& key = tape[members_[f.members + f.done].key];
-            out->Append(std::string_view(key.text, key.len));
+            out->AppendPadded(key.text, key.len);
             if (!Finish(kIsString, key.len, out)) return false;
             continue;
         } else {

@@ -9,10 +9,12 @@ namespace {
 constexpr size_t kInsertionSortMost = 24;
 
 uint64_t OrderOf(const Node& key) {
-    // Keys stand in a padded buffer or are NUL-terminated; bytes past the key are masked off one by one.
-    uint32_t head = 0;
-    for (uint32_t i = 0; i < 4; ++i)
-        head = (head << 8) | (i < key.len ? static_cast<unsigned char>(key.text[i]) : 0u);
+    uint32_t head;
+    std::memcpy(&head, key.text, sizeof(head));
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+    head = __builtin_bswap32(head);
+#endif
+    if (key.len < 4) head = key.len == 0 ? 0 : head >> (8 * (4 - key.len));
     return static_cast<uint64_t>(key.len) << 32 | head;
 }
 

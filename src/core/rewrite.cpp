@@ -9,7 +9,7 @@
 namespace vm {
 
 char* TextPool::Add(std::string_view text) {
-    const size_t need = text.size() + 1;
+    const size_t need = text.size() + kTextPadding;
     char* to;
     if (need > kChunk / 4) {  // a chunk of its own, behind the one in use
         chunks_.emplace_back(new char[need]);
@@ -150,7 +150,7 @@ Reason Rewriter::ApplyFloors(const Tape& in, uint32_t node, const std::vector<Fl
         ++count;
     }
     for (size_t f = 0; f < floors.size(); ++f) {
-        out->Push(Type::Key, const_cast<char*>(floors[f].name.data()), static_cast<uint32_t>(floors[f].name.size()));
+        PushText(Type::Key, floors[f].name, out);
         ++count;
         const uint32_t member = is_object ? Member(in, node, floors[f].name) : 0;
         Scalar s;

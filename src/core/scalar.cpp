@@ -122,6 +122,7 @@ bool AllDigits(std::string_view s) {
 Reason TimeFromNumber(std::string_view text, int64_t unit, int64_t* micros) {
     Decimal d;
     int64_t v;
+    if (ParseSmallInteger(text, &v)) return unit == 1 ? TimeFromMillis(v, micros) : TimeFromSeconds(v, micros);
     if (!ParseDecimal(text, true, &d)) return Reason::InvalidTime;
     switch (DecimalToInt(d, Rounding::Exact, INT64_MIN, INT64_MAX, &v)) {
         case ToInt::Ok: return unit == 1 ? TimeFromMillis(v, micros) : TimeFromSeconds(v, micros);

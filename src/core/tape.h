@@ -3,6 +3,7 @@
 // Node 0 is the root. An array is followed by its elements, an object by key, value, key, value …; both
 // know the index of the first node after them. Text points into the buffer the document was read in, is
 // valid UTF-8 without NUL (as far as the caller's text was), and lives as long as that buffer is unchanged.
+// From the start of every text kTextPadding bytes can be read, whatever its length.
 #pragma once
 
 #include <cstdint>
@@ -22,6 +23,7 @@ struct Node {
     Type type;
     bool dollar;  // Object: some key starts with '$', so it may be an Extended JSON wrapper.
 };
+constexpr uint32_t kTextPadding = 16;
 static_assert(sizeof(Node) == 16, "a node is two words");
 
 inline bool IsContainer(const Node& n) { return n.type == Type::Array || n.type == Type::Object; }

@@ -2,9 +2,17 @@
 
 #include "pg/tables.h"
 
+// The parent's columns of a row. Casts and output functions of the table's types run here, so with the caller's
+// rights.
+static SqlArg RowAsJsonb(Relation child, HeapTuple row) {
+    SqlArg arg = {RelationGetForm(child)->reltype, heap_copy_tuple_as_datum(row, RelationGetDescr(child)), false};
+    SafePath path = EnterSafePath();
+    SqlResult result = RunSql("SELECT to_jsonb($1) - '{_id,_doc}'::text[]", &arg, 1, 1);
+    LeaveSafePath(path);
+    return {JSONBOID, result.value[0], false};
+}
+
 void RecordAnomaly(const CompiledMapping* compiled, const Anomaly* anomaly) {
-    TupleDesc desc = RelationGetDescr(anomaly->child);
-    Oid row_type = RelationGetForm(anomaly->child)->reltype;
     SqlArg args[] = {
         OidArg(REGCLASSOID, RelationGetRelid(anomaly->child)),
         TextArg(compiled->mapping),
@@ -12,14 +20,13 @@ void RecordAnomaly(const CompiledMapping* compiled, const Anomaly* anomaly) {
         TextArg(anomaly->kind),
         {TIMESTAMPTZOID, TimestampTzGetDatum(anomaly->incoming_time), false},
         {TIMESTAMPTZOID, TimestampTzGetDatum(anomaly->stored_time), false},
-        {row_type, heap_copy_tuple_as_datum(anomaly->incoming, desc), false},
-        {row_type, heap_copy_tuple_as_datum(anomaly->stored, desc), false},
+        RowAsJsonb(anomaly->child, anomaly->incoming),
+        RowAsJsonb(anomaly->child, anomaly->stored),
         TextArg(anomaly->document),
     };
     AsOwner owner = EnterAsOwner(compiled->schema);
     RunSql(psprintf("INSERT INTO %s AS a (child, mapping, _id, kind, incoming_time, stored_time, incoming, stored, "
-                    "incoming_doc) VALUES ($1, $2, $3, $4, $5, $6, to_jsonb($7) - '{_id,_doc}'::text[], "
-                    "to_jsonb($8) - '{_id,_doc}'::text[], $9) "
+                    "incoming_doc) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) "
                     "ON CONFLICT (child, coalesce(_id, ''), kind, md5(incoming_doc)) WHERE resolved_at IS NULL "
                     "DO UPDATE SET times_seen = a.times_seen + 1, last_seen_at = clock_timestamp(), "
                     "stored_time = excluded.stored_time, stored = excluded.stored",

@@ -2,6 +2,9 @@
 
 extern "C" {
 #include <catalog/pg_attribute.h>
+#include <optimizer/optimizer.h>
+#include <rewrite/rewriteHandler.h>
+#include <utils/datum.h>
 #include <utils/typcache.h>
 }
 
@@ -65,6 +68,19 @@ static void ReadType(Form_pg_attribute att, ColumnIo* io) {
     fmgr_info_cxt(input, &io->input, CurrentMemoryContext);
 }
 
+// A DEFAULT that is the same each time, like 0 or '{}'; not nextval(…) or now().
+static void ReadDefault(Relation rel, Form_pg_attribute att, ColumnIo* io) {
+    Node* expression = build_column_default(rel, att->attnum);
+    if (expression == NULL) return;
+    expression = eval_const_expressions(NULL, expression);
+    if (!IsA(expression, Const)) return;
+    Const* constant = (Const*)expression;
+    io->default_known = true;
+    io->default_null = constant->constisnull;
+    if (!constant->constisnull)
+        io->default_value = datumCopy(constant->constvalue, constant->constbyval, constant->constlen);
+}
+
 // What the parents of the table say of a column: NOT NULL, and identity, which children do not inherit.
 static void AskParents(Oid relid, const char* column, bool* not_null, bool* identity) {
     NameData name;
@@ -118,6 +134,7 @@ TableColumns ReadColumns(Relation rel) {
         spec->array = io->array;
         spec->by_default = !inherits || att->attinhcount > 0;
         spec->has_default = att->atthasdef;
+        if (att->atthasdef) ReadDefault(rel, att, io);
         spec->required = att->attnotnull || not_null;
     }
     LeaveSafePath(path);

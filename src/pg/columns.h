@@ -21,6 +21,9 @@ struct ColumnIo {
     FmgrInfo input;
     void* domain_cache;
     void* element_domain_cache;
+    bool default_known;  // the table's DEFAULT is a constant: this one
+    bool default_null;
+    Datum default_value;
     bool fallible;       // the server may refuse what the core has accepted
 };
 

@@ -8,7 +8,9 @@
 
 extern "C" {
 #include <catalog/pg_index.h>
+#include <access/stratnum.h>
 #include <catalog/pg_inherits.h>
+#include <catalog/pg_operator.h>
 
 PG_FUNCTION_INFO_V1(vm_move_batch);
 }
@@ -44,20 +46,20 @@ static Oid ParentOf(Oid child) {
 }
 
 // The unique index that decides which rows are the same: the primary key, else the first unique index without
-// predicate, expression or identity column.
+// predicate, expression, identity column or column that may be NULL.
 static Oid ArbiterOf(Oid parent) {
     SqlArg args[] = {OidArg(OIDOID, parent)};
     SqlResult result = RunSql(
         "SELECT i.indexrelid FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid WHERE i.indrelid = $1 "
         "AND i.indisunique AND i.indisvalid AND i.indimmediate AND i.indpred IS NULL AND i.indexprs IS NULL "
         "AND NOT EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = $1 AND a.attnum = ANY (i.indkey) "
-        "AND (a.attidentity <> '' OR a.attgenerated <> '')) ORDER BY i.indisprimary DESC, c.relname LIMIT 1",
+        "AND (a.attidentity <> '' OR a.attgenerated <> '' OR NOT a.attnotnull)) ORDER BY i.indisprimary DESC, c.relname LIMIT 1",
         args, 1, 1);
     if (!result.found)
         ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT),
                         errmsg("parent %s has no primary key or unique index to move by", get_rel_name(parent)),
                         errdetail("Without one nothing says which rows of child and parent are the same."),
-                        errhint("CREATE UNIQUE INDEX CONCURRENTLY … on the columns that identify a row.")));
+                        errhint("Give it a primary key, or a unique index on NOT NULL columns that are no identity.")));
     return DatumGetObjectId(result.value[0]);
 }
 
@@ -73,6 +75,19 @@ static char* Watermark(const CompiledMapping* compiled, const char* alias) {
     return list[0] ? psprintf("GREATEST(%s)", list) : pstrdup("NULL::timestamptz");
 }
 
+// The key column's own equality, as the index sees it, qualified.
+static char* EqualityOf(Relation index, int k) {
+    Oid operator_oid = get_opfamily_member(index->rd_opfamily[k], index->rd_opcintype[k], index->rd_opcintype[k],
+                                           BTEqualStrategyNumber);
+    HeapTuple tuple = SearchSysCache1(OPEROID, ObjectIdGetDatum(operator_oid));
+    if (!HeapTupleIsValid(tuple)) elog(ERROR, "no equality for a column of index %u", RelationGetRelid(index));
+    Form_pg_operator form = (Form_pg_operator)GETSTRUCT(tuple);
+    char* name = psprintf("OPERATOR(%s.%s)", quote_identifier(get_namespace_name(form->oprnamespace)),
+                          NameStr(form->oprname));
+    ReleaseSysCache(tuple);
+    return name;
+}
+
 static MoveSql BuildSql(const CompiledMapping* compiled, Relation child, Relation parent) {
     MoveSql sql = {};
     sql.columns = sql.key = sql.set = sql.match = sql.match_parent = pstrdup("");
@@ -86,13 +101,14 @@ static MoveSql BuildSql(const CompiledMapping* compiled, Relation child, Relatio
         Form_pg_attribute att = TupleDescAttr(desc, i);
         if (att->attisdropped || att->attgenerated || att->attidentity) continue;
         const char* name = quote_identifier(NameStr(att->attname));
-        bool is_key = false;
-        for (int k = 0; k < key->indnkeyatts; k++) is_key |= key->indkey.values[k] == att->attnum;
+        int k = 0;
+        while (k < key->indnkeyatts && key->indkey.values[k] != att->attnum) k++;
         sql.columns = Appended(sql.columns, ", ", name);
-        if (is_key) {
+        if (k < key->indnkeyatts) {
+            char* equals = EqualityOf(index, k);
             sql.key = Appended(sql.key, ", ", name);
-            sql.match = Appended(sql.match, " AND ", psprintf("s.%s = w.%s", name, name));
-            sql.match_parent = Appended(sql.match_parent, " AND ", psprintf("p.%s = c.%s", name, name));
+            sql.match = Appended(sql.match, " AND ", psprintf("s.%s %s w.%s", name, equals, name));
+            sql.match_parent = Appended(sql.match_parent, " AND ", psprintf("p.%s %s c.%s", name, equals, name));
         } else {
             sql.set = Appended(sql.set, ", ", psprintf("%s = excluded.%s", name, name));
         }

@@ -78,27 +78,19 @@ static int64 Micros(const ColumnIo* io, int64 value) {
     return value == PG_INT32_MAX ? PG_INT64_MAX : value == PG_INT32_MIN ? PG_INT64_MIN : value * USECS_PER_DAY;
 }
 
-// The greatest watermark of the transformed document and of the row that stands; false if one has none.
-static bool Watermarks(const RowWork* work, const wall::Row* row, int64* incoming, int64* stored) {
-    bool any_incoming = false, any_stored = false;
+// The greatest of a row's watermark columns; false if it has none.
+static bool WatermarkOf(const RowWork* work, HeapTuple row, int64* watermark) {
+    bool any = false;
     for (uint32 w = 0; w < work->compiled->info.watermarks; w++) {
-        uint32 column = work->compiled->info.watermark[w];
-        const ColumnIo* io = work->compiled->io[column];
-        const wall::Value* value = &row->values[column];
-        if (value->form == vm::Form::Int) {
-            int64 t = Micros(io, value->i);
-            if (!any_incoming || t > *incoming) *incoming = t;
-            any_incoming = true;
-        }
+        const ColumnIo* io = work->compiled->io[work->compiled->info.watermark[w]];
         bool null;
-        Datum datum = heap_getattr(work->old, io->attno, work->desc, &null);
-        if (!null) {
-            int64 t = Micros(io, io->kind == wall::Kind::Date ? DatumGetInt32(datum) : DatumGetInt64(datum));
-            if (!any_stored || t > *stored) *stored = t;
-            any_stored = true;
-        }
+        Datum datum = heap_getattr(row, io->attno, work->desc, &null);
+        if (null) continue;
+        int64 t = Micros(io, io->kind == wall::Kind::Date ? DatumGetInt32(datum) : DatumGetInt64(datum));
+        if (!any || t > *watermark) *watermark = t;
+        any = true;
     }
-    return any_incoming && any_stored;
+    return any;
 }
 
 // The field that filled a column, for messages.
@@ -140,10 +132,17 @@ static HeapTuple FormRow(RowWork* work, const wall::Row* row) {
     if (compiled->any_fallible) error_context_stack = &callback;
     for (uint32 c = 0; c < compiled->info.columns; c++) {
         const wall::Value* value = &row->values[c];
-        if (value->source == vm::kLeftAlone) continue;
+        int i = compiled->io[c]->attno - 1;
+        if (value->source == vm::kLeftAlone) {
+            // INSERT has the default already. An UPDATE goes back to it, unless it would be another one each time.
+            if (work->old != NULL && compiled->io[c]->default_known) {
+                values[i] = compiled->io[c]->default_value;
+                nulls[i] = compiled->io[c]->default_null;
+            }
+            continue;
+        }
         work->column = c;
         work->value = value;
-        int i = compiled->io[c]->attno - 1;
         values[i] = ValueDatum(compiled->io[c], row, value, &nulls[i]);
     }
     work->value = NULL;
@@ -180,7 +179,7 @@ static HeapTuple JudgeRow(RowWork* work, const wall::Row* row) {
     HeapTuple formed = FormRow(work, row);
 
     int64 incoming = 0, stored = 0;
-    if (work->old == NULL || work->compiled->info.watermarks == 0 || !Watermarks(work, row, &incoming, &stored) ||
+    if (work->old == NULL || !WatermarkOf(work, work->old, &stored) || !WatermarkOf(work, formed, &incoming) ||
         incoming >= stored)
         return formed;
 

@@ -46,8 +46,8 @@ SELECT i, oid, format(
     '"tags":["new","vip","mobile"]},"validity_day_of_week":[1,2,%14$s],"start_date":{"$date":%13$s},'
     '"updated_at":{"$date":%15$s},"deletedAt":null,"is_referral_code":false,"holder_id":"cust_%2$s","__v":3}',
     oid, left(h, 20), upper(substr(h, 9, 10)), 'summer sale ' || i % 97, 10 + i % 89,
-    CASE i % 3 WHEN 0 THEN 'null' ELSE '"ordered by phone, \"call back\""' END, (i % 5 <> 0)::text, (i % 50 = 0)::text, 500 + i % 9500,
-    1 + i % 20, CASE i % 4 WHEN 0 THEN '{"amount":10000,"balance":2500}' ELSE 'null' END,
+    CASE i % 3 WHEN 0 THEN 'null' ELSE '"ordered by phone, \"call back\""' END, (i % 5 <> 0)::text,
+    (i % 50 = 0)::text, 500 + i % 9500, 1 + i % 20, CASE i % 4 WHEN 0 THEN '{"amount":10000,"balance":2500}' ELSE 'null' END,
     CASE i % 10 WHEN 0 THEN '"1.00001"' ELSE '1' END, 1575648464000 + i::bigint * 997, i % 7,
     1600000000000 + i::bigint * 1009)
 FROM generate_series(1, :rows) i, md5(i::text) h, LATERAL (SELECT to_hex(1575648464 + i) || left(md5(h), 16)) o(oid);

@@ -8,21 +8,6 @@ BEGIN
     RAISE EXCEPTION '%', what USING ERRCODE = state;
 END $$;
 
--- Fields ------------------------------------------------------------------------------------------------
-
--- The first of several fields that is there and not null.
-CREATE FUNCTION ref.field(doc jsonb, VARIADIC names text[]) RETURNS jsonb LANGUAGE plpgsql AS $$
-DECLARE
-    name text;
-BEGIN
-    FOREACH name IN ARRAY names LOOP
-        IF jsonb_typeof(doc -> name) <> 'null' THEN
-            RETURN doc -> name;
-        END IF;
-    END LOOP;
-    RETURN NULL;
-END $$;
-
 -- Wrappers ----------------------------------------------------------------------------------------------
 
 CREATE FUNCTION ref.keys(v jsonb) RETURNS text[] LANGUAGE sql AS $$
@@ -140,7 +125,8 @@ BEGIN
 END $$;
 
 -- An integer of so many bits. A fraction is an error, or rounded half away from zero.
-CREATE FUNCTION ref.as_int(v jsonb, bits integer, rounds boolean DEFAULT false) RETURNS bigint LANGUAGE plpgsql STRICT AS $$
+CREATE FUNCTION ref.as_int(v jsonb, bits integer, rounds boolean DEFAULT false) RETURNS bigint
+LANGUAGE plpgsql STRICT AS $$
 DECLARE
     n numeric := ref.as_numeric(v, false);
 BEGIN
@@ -402,6 +388,27 @@ BEGIN
     END IF;
     RETURN coalesce(v, '{}')
         || jsonb_build_object('count', coalesce(floor(ref.as_numeric(nullif(count, 'null'), false)), 0));
+END $$;
+
+-- Fields ------------------------------------------------------------------------------------------------
+
+-- The first of several fields that is there and not null: no $undefined either, and no wrapper around null. The last
+-- one is taken as it is, a JSON null as SQL's.
+CREATE FUNCTION ref.field(doc jsonb, VARIADIC names text[]) RETURNS jsonb LANGUAGE plpgsql AS $$
+DECLARE
+    v jsonb;
+    shape text;
+BEGIN
+    FOR i IN 1 .. array_length(names, 1) LOOP
+        v := nullif(doc -> names[i], 'null');
+        shape := ref.shape(v);
+        IF shape IN ('oid', 'date', 'number') AND i < array_length(names, 1) THEN
+            CONTINUE WHEN ref.payload(v) = 'null';
+        END IF;
+        IF i = array_length(names, 1) OR v IS NOT NULL AND shape IS DISTINCT FROM 'undefined' THEN
+            RETURN v;
+        END IF;
+    END LOOP;
 END $$;
 
 -- The trigger -------------------------------------------------------------------------------------------
