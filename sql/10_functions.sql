@@ -41,7 +41,7 @@ SELECT json_arr2int_arr('false');
 SELECT json_arr2int_arr('null');
 
 -- In an index and in a parallel plan they may be used.
-CREATE TABLE hexes (h text);
+CREATE TABLE hexes (h text, j jsonb);
 CREATE INDEX ON hexes (hex_to_bigint(h));
-CREATE INDEX ON hexes USING gin (json_arr2int_arr(to_jsonb(h)));
+CREATE INDEX ON hexes USING gin (json_arr2int_arr(j));
 DROP TABLE hexes;

@@ -1,12 +1,13 @@
 SET search_path = vm, public;
 \pset null '<NULL>'
+\set SHOW_CONTEXT never
 
 --
 -- vm_define_mapping: good rules, replaced
 --
 SELECT vm_define_mapping('shop', '{}');
 SELECT vm_define_mapping('shop', '{"columns": {"name": {"from": "title"}}}');
-SELECT mapping, shipped, rules, defined_by = current_user AS mine, defined_at = now() AS now FROM vm_mapping WHERE mapping = 'shop';
+SELECT mapping, shipped, rules, defined_by = current_user AS mine FROM vm_mapping WHERE mapping = 'shop';
 SELECT vm_define_mapping('shop', '{"columns": {"name": {"from": "name"}}, "watermark": "changed", "unmapped": "rest", "on_error": "quarantine"}');
 SELECT vm_define_mapping('ünïcode "quoted" name', '{}');
 SELECT mapping, rules FROM vm_mapping WHERE NOT shipped ORDER BY mapping COLLATE "C";
@@ -41,9 +42,11 @@ SELECT vm_define_mapping('bad', '{"watermark": {"a": 1}}');
 SELECT vm_define_mapping('bad', '{"unmapped": true}');
 SELECT vm_define_mapping('bad', '{"on_error": "ignore"}');
 SELECT vm_define_mapping('bad', '{"on_error": null}');
+\set VERBOSITY sqlstate
 SELECT vm_define_mapping('', '{}');
 SELECT vm_define_mapping(NULL, '{}');
 SELECT vm_define_mapping('bad', NULL);
+\set VERBOSITY default
 SELECT count(*) FROM vm_mapping WHERE mapping IN ('bad', '');
 -- Also by the back door.
 INSERT INTO vm_mapping (mapping, rules) VALUES ('bad', '{"collumns": {}}');

@@ -8,9 +8,7 @@
 
 extern "C" {
 #include <catalog/pg_index.h>
-#include <access/stratnum.h>
 #include <catalog/pg_inherits.h>
-#include <catalog/pg_operator.h>
 
 PG_FUNCTION_INFO_V1(vm_move_batch);
 }
@@ -75,19 +73,6 @@ static char* Watermark(const CompiledMapping* compiled, const char* alias) {
     return list[0] ? psprintf("GREATEST(%s)", list) : pstrdup("NULL::timestamptz");
 }
 
-// The key column's own equality, as the index sees it, qualified.
-static char* EqualityOf(Relation index, int k) {
-    Oid operator_oid = get_opfamily_member(index->rd_opfamily[k], index->rd_opcintype[k], index->rd_opcintype[k],
-                                           BTEqualStrategyNumber);
-    HeapTuple tuple = SearchSysCache1(OPEROID, ObjectIdGetDatum(operator_oid));
-    if (!HeapTupleIsValid(tuple)) elog(ERROR, "no equality for a column of index %u", RelationGetRelid(index));
-    Form_pg_operator form = (Form_pg_operator)GETSTRUCT(tuple);
-    char* name = psprintf("OPERATOR(%s.%s)", quote_identifier(get_namespace_name(form->oprnamespace)),
-                          NameStr(form->oprname));
-    ReleaseSysCache(tuple);
-    return name;
-}
-
 static MoveSql BuildSql(const CompiledMapping* compiled, Relation child, Relation parent) {
     MoveSql sql = {};
     sql.columns = sql.key = sql.set = sql.match = sql.match_parent = pstrdup("");
@@ -105,7 +90,7 @@ static MoveSql BuildSql(const CompiledMapping* compiled, Relation child, Relatio
         while (k < key->indnkeyatts && key->indkey.values[k] != att->attnum) k++;
         sql.columns = Appended(sql.columns, ", ", name);
         if (k < key->indnkeyatts) {
-            char* equals = EqualityOf(index, k);
+            char* equals = IndexEquality(index, k);
             sql.key = Appended(sql.key, ", ", name);
             sql.match = Appended(sql.match, " AND ", psprintf("s.%s %s w.%s", name, equals, name));
             sql.match_parent = Appended(sql.match_parent, " AND ", psprintf("p.%s %s c.%s", name, equals, name));

@@ -103,6 +103,10 @@ CompiledMapping* CompileMapping(Oid schema, const char* mapping, Relation rel, c
         compiled->io[column] = &compiled->table.io[i];
         compiled->any_fallible |= compiled->table.io[i].fallible;
     }
+    if (compiled->info.quarantine) {
+        compiled->constraints = ReadConstraints(rel, compiled->table.id_att);
+        compiled->any_fallible |= compiled->constraints != NULL;
+    }
     MemoryContextSwitchTo(caller);
     MemoryContextSetParent(context, parent);
     return compiled;

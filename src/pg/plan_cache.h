@@ -3,6 +3,7 @@
 
 #include "pg/columns.h"
 #include "pg/compat.h"
+#include "pg/constraints.h"
 #include "wall/wall.h"
 
 // A mapping compiled for a table, with what it takes to fill the table's columns. Owned by `context`.
@@ -14,6 +15,7 @@ struct CompiledMapping {
     ColumnIo** io;          // for each column of the plan
     char* mapping;          // its name
     Oid schema;             // of the extension
+    ChildConstraints* constraints;  // asked in quarantine mode; NULL if there are none
     bool any_fallible;      // the server may refuse values the core has accepted
 };
 

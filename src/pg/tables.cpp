@@ -1,7 +1,9 @@
 #include "pg/tables.h"
 
 extern "C" {
+#include <access/stratnum.h>
 #include <catalog/pg_class.h>
+#include <catalog/pg_operator.h>
 #include <utils/datum.h>
 }
 
@@ -29,30 +31,46 @@ SafePath EnterSafePath(void) {
 
 void LeaveSafePath(SafePath path) { AtEOXact_GUC(true, path.nest); }
 
-AsOwner EnterAsOwner(Oid schema) {
-    AsOwner saved;
-    HeapTuple tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(ExtensionTable(schema, "vm_mapping")));
-    if (!HeapTupleIsValid(tuple)) elog(ERROR, "cache lookup failed for vm_mapping");
+AsOwner EnterAsOwner(Oid schema) { return EnterAsTableOwner(ExtensionTable(schema, "vm_mapping"), true); }
+
+AsOwner EnterAsTableOwner(Oid table, bool safe_path) {
+    AsOwner saved = {};
+    HeapTuple tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(table));
+    if (!HeapTupleIsValid(tuple)) elog(ERROR, "cache lookup failed for relation %u", table);
     Oid owner = ((Form_pg_class)GETSTRUCT(tuple))->relowner;
     ReleaseSysCache(tuple);
     GetUserIdAndSecContext(&saved.user, &saved.context);
     SetUserIdAndSecContext(owner, saved.context | SECURITY_LOCAL_USERID_CHANGE);
-    saved.path = EnterSafePath();
+    if (safe_path) saved.path = EnterSafePath();
     return saved;
 }
 
 void LeaveAsOwner(AsOwner saved) {
-    LeaveSafePath(saved.path);
+    if (saved.path.nest > 0) LeaveSafePath(saved.path);
     SetUserIdAndSecContext(saved.user, saved.context);
 }
+
+char* IndexEquality(Relation index, int k) {
+    Oid equality = get_opfamily_member(index->rd_opfamily[k], index->rd_opcintype[k], index->rd_opcintype[k],
+                                       BTEqualStrategyNumber);
+    HeapTuple tuple = SearchSysCache1(OPEROID, ObjectIdGetDatum(equality));
+    if (!HeapTupleIsValid(tuple)) elog(ERROR, "no equality for a column of index %u", RelationGetRelid(index));
+    Form_pg_operator form = (Form_pg_operator)GETSTRUCT(tuple);
+    char* name = psprintf("OPERATOR(%s.%s)", quote_identifier(get_namespace_name(form->oprnamespace)),
+                          NameStr(form->oprname));
+    ReleaseSysCache(tuple);
+    return name;
+}
+
+static constexpr int kMaxArgs = INDEX_MAX_KEYS + 2;
 
 SqlResult RunSql(const char* sql, const SqlArg* args, int nargs, int want) {
     SqlResult result = {};
     MemoryContext caller = CurrentMemoryContext;
-    Oid types[16];
-    Datum values[16];
-    char nulls[16];
-    Assert(nargs <= 16 && want <= 8);
+    Oid types[kMaxArgs];
+    Datum values[kMaxArgs];
+    char nulls[kMaxArgs];
+    Assert(nargs <= kMaxArgs && want <= 8);
     for (int i = 0; i < nargs; i++) {
         types[i] = args[i].type;
         values[i] = args[i].value;

@@ -26,7 +26,12 @@ struct AsOwner {
     int context;
 };
 AsOwner EnterAsOwner(Oid schema);
+// The same with the rights of the owner of any table. Statements that are prepared already need no path.
+AsOwner EnterAsTableOwner(Oid table, bool safe_path);
 void LeaveAsOwner(AsOwner saved);
+
+// The equality operator of an index's k-th column (from 0), as OPERATOR(schema.=).
+char* IndexEquality(Relation index, int k);
 
 // One statement through SPI, connected and finished inside; errors say `what` was expected of SPI.
 // Returns the number of rows processed. With `first` not NULL its columns of the first row are copied into the

@@ -180,8 +180,11 @@ static HeapTuple JudgeRow(RowWork* work, const wall::Row* row) {
 
     int64 incoming = 0, stored = 0;
     if (work->old == NULL || !WatermarkOf(work, work->old, &stored) || !WatermarkOf(work, formed, &incoming) ||
-        incoming >= stored)
+        incoming >= stored) {
+        if (work->compiled->constraints != NULL)
+            CheckConstraints(work->compiled->constraints, work->trigger->tg_relation, formed, work->old);
         return formed;
+    }
 
     ereport(WARNING, (errcode(ERRCODE_WARNING),
                       errmsg("%s ANOMALY DETECTED - ID: %s, Incoming time: %s, Stored time: %s",
@@ -233,7 +236,7 @@ static HeapTuple JudgeInSubtransaction(RowWork* work, const wall::Row* row, wall
         category != ERRCODE_PROGRAM_LIMIT_EXCEEDED)
         ReThrowError(error);
     words->sqlerrcode = error->sqlerrcode;
-    words->message = error->message;
+    words->message = error->detail ? psprintf("%s: %s", error->message, error->detail) : error->message;
     if (work->value != NULL) {
         words->column = work->compiled->io[work->column]->name;
         words->field = (char*)FieldOf(work);

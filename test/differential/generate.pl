@@ -154,7 +154,8 @@ sub binary {
 sub uuid { return lc join '-', map { hex_digits($_) } 8, 4, 4, 4, 12 }
 sub regex {
     return mixed_object('$regex', quoted('^a.*/b'), '$options', quoted(pick('', 'i', 'mx'))) if once_in(3);
-    return object('$regularExpression', mixed_object('pattern', quoted(pick('^a', 'x/y', '')), 'options', quoted('i')));
+    return object('$regularExpression', mixed_object('pattern', quoted(pick('^a', 'x/y', '')),
+        'options', quoted('i')));
 }
 sub timestamp { return object('$timestamp', mixed_object('t', between(0, 2147483647), 'i', between(0, 9))) }
 sub kept {
@@ -270,7 +271,8 @@ sub whole {
     my $n = between(0, $limit - 1) * pick(1, -1);
     $n = 0 if $n == 0;
     return pick(
-        sub { $n }, sub { $n }, sub { $n }, sub { "$n.000" }, sub { $n . 'e0' }, sub { pick('1E2', '-0', '5e0', '0.0', '120e-1') },
+        sub { $n }, sub { $n }, sub { $n }, sub { "$n.000" }, sub { $n . 'e0' }, 
+        sub { pick('1E2', '-0', '5e0', '0.0', '120e-1') },
         sub { quoted($n) }, sub { quoted(" $n ") }, sub { quoted("$n.0000") },
         sub { quoted(pick('+5', '5.', '1e1', '-0', '.0', '050', "\t7\n", '50e-1')) },
         sub { whole_wrapper($n) }, sub { whole_wrapper($n) }, sub { object('$undefined', 'true') },
@@ -303,6 +305,7 @@ sub good_text {
 }
 sub bad_text {
     return pick(sub { object(pick('$minKey', '$maxKey'), '1') },
+        sub { object('$date', pick('"now"', 'true', '[]', '{}', '1.5', '9224318016000000', '"2019-02-29"')) },
         sub { object('$oid', pick('"5de"', '""', quoted(hex_digits(23) . 'g'), quoted(hex_digits(25)), '5', '{"a":1}')) })->();
 }
 sub good_boolean {
@@ -328,7 +331,8 @@ sub number_wrapper_for_float {
 sub bad_float { return pick(\&bad_number, sub { pick('1e400', '-1e309', '1e-400', '"1e400"', '"1e-400"') })->() }
 sub good_numeric {
     return pick(\&number, \&number, \&number_wrapper,
-        sub { quoted(pick(' 1.50 ', '+5', '.5', '5.', '1e10', '-0.00', 'NaN', 'nan', 'Infinity', '-inf', '1e-100', '007')) },
+        sub { quoted(pick(' 1.50 ', '+5', '.5', '5.', '1e10', '-0.00', 'NaN', 'nan', 'Infinity', '-inf', '1e-100',
+                '007')) },
         sub { quoted(number()) })->();
 }
 sub bad_numeric { return pick(\&bad_number, sub { pick('"1e131072"', '"1e-16384"', '"1e999999999"') })->() }
@@ -345,7 +349,10 @@ sub good_bytea {
     return pick(sub { binary(pick(@base64), pick('00', '02', '05', '80')) }, sub { binary($uuid_base64, '04') },
         sub { quoted(pick('\\x', '\\x00ff', '\\xDEADbeef', 'plain', '', 'a\\\\b', '\\101', "\x{e9}")) })->();
 }
-sub bad_bytea { return pick(sub { quoted(pick('a\\b', '\\9', '\\400')) }, sub { binary('A-_=', '00') }, sub { binary('AAE', '00') })->() }
+sub bad_bytea {
+    return pick(sub { quoted(pick('a\\b', '\\9', '\\400')) }, sub { pick('5', 'true', '[1]', '{"a":1}') },
+        sub { binary('A-_=', '00') }, sub { binary('AAE', '00') })->();
+}
 
 sub good_publish {
     return pick(
@@ -387,7 +394,8 @@ my @columns = (
     ['_id', '', sub { pick(\&oid, \&oid, \&oid, sub { mixed_object('$oid', quoted(hex_digits(24)), 'x', '1') },
             sub { object('$oid', 'null') }, sub { quoted(hex_digits(24)) }, sub { between(1, 99) },
             sub { object('$uuid', quoted(uuid())) }, sub { array(oid()) })->() },
-        sub { object('$oid', pick('"5de"', '""', '5', '{"a":1}', '"zzzz38507b0b3a0012345678"', '" 5dea385"', '"5dea\'--x"', '"5dea\\\\385"')) }],
+        sub { object('$oid', pick('"5de"', '""', '5', '{"a":1}', '"zzzz38507b0b3a0012345678"', '" 5dea385"',
+                '"5dea\'--x"', '"5dea\\\\385"')) }],
     ['updated_at', 'updatedAt', \&good_time, \&bad_time],
     ['deletedAt', 'deleted_at', \&good_time, \&bad_time],
     ['redeemed', '', sub { whole(pick(10, 1000000, 2147483647)) }, sub { bad_integer('9223372036854775808') }],
@@ -457,7 +465,8 @@ sub broken {
         "\"\x{1f}\"", "\"a\nb\"", '\'a\'', 'True', '[1,]', '{"a"}', '{"a":1,}', '{a:1}', '[', '"abc', '/**/1', 'nul',
         '"\\', '1' . '0' x 131072, '"a' . "\x{1b}" . 'bcdefghijklmnopqrstuvw"', '[1 2]', '{"a" 1}', '"\\ud83d\\ude0"',
         '1.' . digits(20) . 'e-2147483639', '1e2147483648', '{"\\u0000":1}', '{"\\ud800":1}', '--1', '1e99999999999');
-    return object('a', number(), pick('id', 'zz', 'discount', 'tags'), pick($inside, array(number(), $inside))) unless once_in(3);
+    return object('a', number(), pick('id', 'zz', 'discount', 'tags'), pick($inside, array(number(), $inside)))
+        unless once_in(3);
     return pick('null', 'true', '1', '"s"', '[]', '[{}]', '', ' ', number(), array(document()));
 }
 

@@ -192,7 +192,8 @@ BEGIN
     m := regexp_match(t, '^([0-9]{4,6})-([0-9]{2})-([0-9]{2})'
         '(?:[T ]([0-9]{2}):([0-9]{2})(?::([0-9]{2})(?:[.]([0-9]+))?)?(Z|[+-][0-9]{2}(?::?[0-9]{2})?)?)?$');
     IF m IS NOT NULL THEN
-        RETURN ref.time_from_parts(make_date(m[1]::integer, m[2]::integer, m[3]::integer), m[4], m[5], m[6], m[7], m[8]);
+        RETURN ref.time_from_parts(make_date(m[1]::integer, m[2]::integer, m[3]::integer),
+                                   m[4], m[5], m[6], m[7], m[8]);
     END IF;
     m := regexp_match(t, '^(?:(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun), )?([0-9]{1,2}) '
         '(Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) ([0-9]{4}) '
@@ -270,6 +271,14 @@ $$;
 
 -- The other scalars -------------------------------------------------------------------------------------
 
+-- A wrong date is a wrong text in a text column.
+CREATE FUNCTION ref.date_text(v jsonb) RETURNS text LANGUAGE plpgsql STRICT AS $$
+BEGIN
+    RETURN ref.iso_text(ref.as_time(v));
+EXCEPTION WHEN data_exception OR invalid_datetime_format OR datetime_field_overflow THEN
+    PERFORM ref.fail('22P02', 'not a date');
+END $$;
+
 CREATE FUNCTION ref.as_text(v jsonb) RETURNS text LANGUAGE plpgsql STRICT AS $$
 DECLARE
     shape text;
@@ -282,7 +291,7 @@ BEGIN
         WHEN shape = 'number' THEN
             RETURN ref.as_numeric(v);
         WHEN shape = 'date' THEN
-            RETURN CASE WHEN v -> '$date' <> 'null' THEN coalesce(ref.iso_text(ref.as_time(v)), v::text) END;
+            RETURN CASE WHEN v -> '$date' <> 'null' THEN coalesce(ref.date_text(v), v::text) END;
         WHEN shape = 'oid' THEN
             PERFORM ref.objectid_time(v);  -- judges it
             RETURN v ->> '$oid';
@@ -317,9 +326,15 @@ BEGIN
     RETURN ref.as_text(v)::uuid;
 END $$;
 
-CREATE FUNCTION ref.as_bytea(v jsonb) RETURNS bytea LANGUAGE sql STRICT AS $$
-    SELECT CASE WHEN ref.shape(v) = 'binary' THEN ref.bytes_of(v) ELSE ref.as_text(v)::bytea END
-$$;
+CREATE FUNCTION ref.as_bytea(v jsonb) RETURNS bytea LANGUAGE plpgsql STRICT AS $$
+BEGIN
+    IF ref.shape(v) = 'binary' THEN
+        RETURN ref.bytes_of(v);
+    ELSIF jsonb_typeof(v) IN ('number', 'boolean', 'array') OR jsonb_typeof(v) = 'object' AND ref.shape(v) IS NULL THEN
+        PERFORM ref.fail('22P02', 'no bytes');
+    END IF;
+    RETURN ref.as_text(v)::bytea;
+END $$;
 
 -- Containers --------------------------------------------------------------------------------------------
 

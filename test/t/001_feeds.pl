@@ -4,7 +4,6 @@ use warnings;
 
 use FindBin;
 use lib $FindBin::RealBin;
-use PostgreSQL::Test::Utils;
 use Test::More;
 use VmTest;
 

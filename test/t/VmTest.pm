@@ -4,6 +4,9 @@ package VmTest;
 use strict;
 use warnings;
 
+# What waits in vain fails soon.
+BEGIN { $ENV{PG_TEST_TIMEOUT_DEFAULT} //= 30 }
+
 use Exporter 'import';
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
