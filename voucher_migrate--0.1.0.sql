@@ -50,17 +50,17 @@ COMMENT ON TRIGGER vm_mapping_changed ON vm_mapping IS 'makes every backend comp
 ALTER TABLE vm_mapping ENABLE ALWAYS TRIGGER vm_mapping_changed;
 
 CREATE FUNCTION vm_define_mapping(mapping text, rules jsonb) RETURNS void
-AS 'MODULE_PATHNAME' LANGUAGE C STRICT;
+AS 'MODULE_PATHNAME' LANGUAGE C;
 COMMENT ON FUNCTION vm_define_mapping(text, jsonb) IS 'create or replace a mapping; bad rules are refused';
 
 CREATE FUNCTION vm_drop_mapping(mapping text) RETURNS void
-AS 'MODULE_PATHNAME' LANGUAGE C STRICT;
+AS 'MODULE_PATHNAME' LANGUAGE C;
 COMMENT ON FUNCTION vm_drop_mapping(text) IS 'drop a mapping that no trigger uses';
 
 CREATE FUNCTION vm_explain_mapping(mapping text, child regclass,
     OUT column_name text, OUT column_type text, OUT source text, OUT conversion text, OUT fallback text)
 RETURNS SETOF record
-AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT;
+AS 'MODULE_PATHNAME' LANGUAGE C STABLE;
 COMMENT ON FUNCTION vm_explain_mapping(text, regclass) IS 'what a mapping will do with each column of a table';
 
 INSERT INTO vm_mapping (mapping, shipped, rules) VALUES
@@ -250,12 +250,12 @@ CREATE FUNCTION vm_profile(source regclass,
     OUT path text, OUT types text, OUT documents bigint, OUT nulls bigint, OUT distinct_values bigint,
     OUT smallest text, OUT largest text, OUT sample_id text)
 RETURNS SETOF record
-AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT;
+AS 'MODULE_PATHNAME' LANGUAGE C STABLE;
 COMMENT ON FUNCTION vm_profile(regclass) IS
 'a row per field path of the documents in a table''s _doc: types, counts, extremes, a sample; one pass, bounded memory';
 
 CREATE FUNCTION vm_propose(source regclass, parent text) RETURNS text
-AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT;
+AS 'MODULE_PATHNAME' LANGUAGE C STABLE;
 COMMENT ON FUNCTION vm_propose(regclass, text) IS
 'a script to read and run: CREATE TABLE and vm_define_mapping for the documents in a table''s _doc';
 

@@ -22,8 +22,8 @@ SELECT vm_define_mapping('shop', '{
 SELECT * FROM vm_preview('shop', 'shown', '{"_id": {"$oid": "5dea38507b0b3a0012345678"}, "names": ["first"], "price": {"$numberDecimal": "12.345"},
     "changed": {"$date": 1575648464123}, "tags": ["a", null, "b c"], "state": "red", "code": "ok", "codes": ["x", null], "more": {"x": 1}}', 'TENANT');
 -- Everything wrong with another: a row each, no error.
-SELECT * FROM vm_preview('shop', 'shown', '{"price": "cheap", "changed": "tomorrow", "tags": "a", "state": "blue", "code": "bad", "codes": ["ok", "1234567"],
-    "publish": {"count": []}, "note": {"$oid": "short"}}', 'TENANT');
+SELECT * FROM vm_preview('shop', 'shown', '{"price": "cheap", "changed": "tomorrow", "tags": {"a": 1}, "state": "blue", "code": "bad", "codes": ["ok", "1234567"],
+    "publish": {"count": []}, "note": {"$oid": "short"}}', 'TENANT') WHERE column_name <> 'rest';
 -- An empty one.
 SELECT * FROM vm_preview('shop', 'shown', '{}', 'TENANT');
 -- Not to be read at all.

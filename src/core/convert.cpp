@@ -209,6 +209,7 @@ Reason ToFloat(const Tape& tape, uint32_t node, Kind kind, Value* value) {
     } else {
         r = std::from_chars(text.data(), text.data() + text.size(), value->f);
     }
+    if (value->f == 0 && tape[s.node].type == Type::Number) value->f = 0;  // jsonb's numbers know no -0
     if (r.ec == std::errc::result_out_of_range) return Reason::NumberRange;
     return r.ec == std::errc() ? Reason::None : Reason::InvalidText;
 }

@@ -48,6 +48,15 @@ inline char* FindSpecial(char* p) {
 #endif
 }
 
+// Copies plain characters down from *from to *to, which stands before it, up to the first special one.
+inline void CopyPlain(char** from, char** to) {
+    char* special = FindSpecial(*from);
+    const size_t n = static_cast<size_t>(special - *from);
+    std::memmove(*to, *from, n);
+    *from = special;
+    *to += n;
+}
+
 // RapidJSON's Stream concept over a padded, writable buffer.
 class PaddedStream {
   public:
@@ -57,7 +66,12 @@ class PaddedStream {
     char Peek() const { return *src_; }
     char Take() { return *src_++; }
     size_t Tell() const { return static_cast<size_t>(src_ - head_); }
-    void Put(char c) { *dst_++ = c; }
+    // After an escape the rest of the string has to move down. It does so a run at a time, behind any character of
+    // one byte: of several bytes the reader may still put the others, and NUL is the string's end.
+    void Put(char c) {
+        *dst_++ = c;
+        if (c > 0) CopyPlain(&src_, &dst_);
+    }
     // ParseNumber calls this too, after the number; there is no quote before that.
     char* PutBegin() {
         char* begin = dst_ = src_;
@@ -147,8 +161,8 @@ bool DecodedText(const char* text, size_t len, bool utf8) {
 class Handler {
   public:
     Handler(PaddedStream* stream, const ReadLimits& limits, Tape* tape)
-        : stream_(stream), limits_(limits), tape_(*tape) {
-        open_.reserve(64);
+        : stream_(stream), limits_(limits), tape_(*tape), open_(tape->open) {
+        open_.clear();
     }
 
     bool Null() { return Push(Type::Null, nullptr, 0); }
@@ -196,12 +210,11 @@ class Handler {
 
     bool Text(Type type, char* text, uint32_t len) {
         if (stream_->escaped() && !DecodedText(text, len, limits_.utf8)) return Stop(Reason::NotJson);
-        if (len > kJsonbMaxBytes) return Stop(Reason::NotJson);
         return Push(type, text, len);
     }
 
     bool Open(Type type) {
-        if (!limits_.judged && open_.size() >= kMaxRecursion) return Stop(Reason::NeedsServer);
+        if (open_.size() >= kMaxRecursion && !limits_.judged) return Stop(Reason::NeedsServer);
         open_.push_back(tape_.size());
         return Push(type, nullptr, 0);
     }
@@ -217,7 +230,7 @@ class Handler {
     PaddedStream* stream_;
     const ReadLimits& limits_;
     Tape& tape_;
-    std::vector<uint32_t> open_;
+    std::vector<uint32_t>& open_;
     Reason reason_ = Reason::None;
 };
 
@@ -227,6 +240,7 @@ Reason ReadJson(char* text, size_t len, const ReadLimits& limits, Tape* tape) {
     using namespace vm_rapidjson;
     constexpr unsigned kFlags = kParseInsituFlag | kParseNumbersAsStringsFlag;
     tape->Clear();
+    if (len > kJsonbMaxBytes && !limits.judged) return Reason::NeedsServer;
     PaddedStream stream(text);
     Handler handler(&stream, limits, tape);
     GenericReader<UTF8<>, UTF8<>, ThrowingAllocator> reader;

@@ -36,46 +36,39 @@ uint32_t AppendScalar(const Node& n, Bytes* out) {
 
 }  // namespace
 
+// The JEntry of the i-th of a container's entries, which has `len` bytes and brings its data to `total`.
+inline uint32_t Entry(uint32_t i, uint32_t type, uint64_t len, uint64_t total) {
+    return type | (i % kOffsetStride == 0 ? static_cast<uint32_t>(total) | kHasOffset : static_cast<uint32_t>(len));
+}
+
 bool JsonbWriter::Open(const Tape& tape, uint32_t node, bool scalar_root, Bytes* out) {
     const Node& n = tape[node];
     Frame f{};
     f.base = out->size();
     out->Align4();
-    f.is_object = !scalar_root && n.type == Type::Object;
-    f.members = members_.size();
-    uint32_t flags;
-    if (scalar_root) {
-        f.end = node + 1;
-        f.next = node;
-        f.count = 1;
-        flags = kArray | kScalarArray;
-    } else if (f.is_object) {
-        f.end = n.len;
-        f.count = static_cast<uint32_t>(AppendSortedMembers(tape, node, &members_));
-        flags = kObject;
+    f.members = f.member = members_.size();
+    if (scalar_root || n.type == Type::Array) {
+        if (!scalar_root && n.count > kOffsetMask) return false;
+        f.next = scalar_root ? node : node + 1;
+        f.left = scalar_root ? 1 : static_cast<uint32_t>(n.count);
+        out->AppendU32(f.left | kArray | (scalar_root ? kScalarArray : 0));
+        f.entries = out->size();
+        out->Extend(static_cast<size_t>(f.left) * 4);
     } else {
-        if (n.count > kOffsetMask) return false;
-        f.end = n.len;
-        f.next = node + 1;
-        f.count = static_cast<uint32_t>(n.count);
-        flags = kArray;
+        f.is_object = true;
+        f.left = static_cast<uint32_t>(AppendSortedMembers(tape, node, &members_));
+        out->AppendU32(f.left | kObject);
+        f.entries = out->size();
+        out->Extend(static_cast<size_t>(f.left) * 8);
+        for (; f.done < f.left; ++f.done) {
+            const Node& key = tape[members_[f.members + f.done].key];
+            out->AppendPadded(key.text, key.len);
+            f.total += key.len;
+            out->SetU32(f.entries + static_cast<size_t>(f.done) * 4, Entry(f.done, kIsString, key.len, f.total));
+        }
+        if (f.total > kOffsetMask) return false;
     }
-    out->AppendU32(f.count | flags);
-    f.entries = out->size();
-    out->Extend(static_cast<size_t>(f.count) * (f.is_object ? 8 : 4));
     frames_.push_back(f);
-    return true;
-}
-
-// Fills in the entry that was just written, in the innermost open container.
-inline bool JsonbWriter::Finish(uint32_t type, uint64_t len, Bytes* out) {
-    Frame& f = frames_.back();
-    f.total += len;
-    if (len > kOffsetMask || f.total > kOffsetMask) return false;
-    const uint32_t meta = f.done % kOffsetStride == 0 ? static_cast<uint32_t>(f.total) | kHasOffset
-                                                      : static_cast<uint32_t>(len);
-    out->SetU32(f.entries + static_cast<size_t>(f.done) * 4, meta | type);
-    ++f.done;
     return true;
 }
 
@@ -88,38 +81,46 @@ bool JsonbWriter::Write(const Tape& tape, uint32_t node, Bytes* out) {
     if (!Open(tape, node, !IsContainer(tape[node]), out)) return false;
 
     for (;;) {
-        const size_t depth = frames_.size();
         Frame& f = frames_.back();
-        const uint32_t entries = f.is_object ? f.count * 2 : f.count;
-        if (f.done == entries) {  // the container is whole: it is an entry of the one around it
-            const size_t base = f.base;
-            members_.resize(f.members);
-            frames_.pop_back();
-            if (frames_.empty()) break;
-            if (!Finish(kIsContainer, out->size() - base, out)) return false;
-            continue;
-        }
-        uint32_t value;
-        if (!f.is_object) {
-            value = f.next;
-            f.next = tape.After(value);
-        } else if (f.done < f.count) {
-            const Node& key = tape[members_[f.members + f.done].key];
-            out->AppendPadded(key.text, key.len);
-            if (!Finish(kIsString, key.len, out)) return false;
-            continue;
-        } else {
-            value = members_[f.members + f.done - f.count].key + 1;
-        }
-        const Node& n = tape[value];
-        if (IsContainer(n)) {
-            if (!Open(tape, value, false, out)) return false;
-        } else {
+        bool opened = false;
+        while (f.left > 0) {
+            uint32_t value;
+            --f.left;
+            if (f.is_object) {
+                value = members_[f.member++].key + 1;
+            } else {
+                value = f.next;
+                f.next = tape.After(value);
+            }
+            const Node& n = tape[value];
+            if (IsContainer(n)) {
+                if (!Open(tape, value, false, out)) return false;
+                opened = true;
+                break;
+            }
             const size_t before = out->size();
             const uint32_t type = AppendScalar(n, out);
-            if (frames_.size() != depth || !Finish(type, out->size() - before, out)) return false;
+            const uint64_t len = out->size() - before;
+            f.total += len;
+            out->SetU32(f.entries + static_cast<size_t>(f.done) * 4, Entry(f.done, type, len, f.total));
+            ++f.done;
         }
+        if (opened) continue;
+        if (f.total > kOffsetMask) return false;
+
+        // The container is whole: it is an entry of the one around it.
+        const uint64_t len = out->size() - f.base;
+        members_.resize(f.members);
+        frames_.pop_back();
+        if (frames_.empty()) break;
+        Frame& outer = frames_.back();
+        outer.total += len;
+        if (outer.total > kOffsetMask) return false;
+        out->SetU32(outer.entries + static_cast<size_t>(outer.done) * 4,
+                    Entry(outer.done, kIsContainer, len, outer.total));
+        ++outer.done;
     }
+    if (out->size() - start > kOffsetMask + size_t{4}) return false;
     out->SetU32(start, VarlenaHeader(static_cast<uint32_t>(out->size() - start)));
     return true;
 }

@@ -19,20 +19,20 @@ class JsonbWriter {
     bool Write(const Tape& tape, uint32_t node, Bytes* out);
 
   private:
+    // A container being written. Its keys are all there from the start; what is left are elements or values.
     struct Frame {
-        uint32_t end;      // node after the container
-        uint32_t next;     // array: node of the next element
-        uint32_t count;    // elements, or members
-        uint32_t done;     // entries written: elements, or keys and then values
-        size_t base;       // where the container starts, alignment before it included
-        size_t entries;    // where its JEntries start
-        uint64_t total;    // bytes of its data so far
-        size_t members;    // object: first of its sorted members
+        uint32_t next;    // array: node of the next element
+        uint32_t left;    // elements or values still to write
+        uint32_t done;    // JEntries written
+        size_t base;      // where the container starts, alignment before it included
+        size_t entries;   // where its JEntries start
+        uint64_t total;   // bytes of its data so far
+        size_t members;   // object: first of its sorted members
+        size_t member;    // object: the next of them
         bool is_object;
     };
 
     bool Open(const Tape& tape, uint32_t node, bool scalar_root, Bytes* out);
-    bool Finish(uint32_t type, uint64_t len, Bytes* out);
 
     std::vector<Frame> frames_;
     std::vector<SortedMember> members_;

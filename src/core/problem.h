@@ -46,11 +46,12 @@ const ReasonInfo& Info(Reason reason);
 // A problem as plain data, fit to cross the wall: every text is NUL-terminated, valid UTF-8 and cut to fit.
 struct Problem {
     Reason reason = Reason::None;
-    int column = -1;       // index into the plan's columns, or -1
-    char path[128] = {};   // field path in the document, or the key in the rules
-    char value[96] = {};   // the offending value, readable and cut
-    char text[192] = {};   // for BadRule: what is wrong with it
-    char hint[192] = {};   // for BadRule: what to do
+    int column = -1;  // index into the plan's columns, or -1
+    char path[128];   // field path in the document, or the key in the rules
+    char value[96];   // the offending value, readable and cut
+    char text[192];   // for BadRule: what is wrong with it; for a value: the type wanted, if not the column's
+    char hint[192];   // for BadRule: what to do
+    Problem() { path[0] = value[0] = text[0] = hint[0] = '\0'; }  // made for every document: nothing more
 };
 
 // Copies text into a fixed buffer, cut at a character boundary, with "…" where it was cut.

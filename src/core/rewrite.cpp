@@ -11,16 +11,11 @@ namespace vm {
 char* TextPool::Add(std::string_view text) {
     const size_t need = text.size() + kTextPadding;
     char* to;
-    if (need > kChunk / 4) {  // a chunk of its own, behind the one in use
-        chunks_.emplace_back(new char[need]);
-        to = chunks_.back().get();
-        if (chunks_.size() > 1) std::swap(chunks_.back(), chunks_[chunks_.size() - 2]);
-        else used_ = kChunk;
+    if (need > kChunk / 4) {  // a chunk of its own, before the one in use
+        to = chunks_.emplace(chunks_.empty() ? chunks_.end() : chunks_.end() - 1, new char[need])->get();
+        if (chunks_.size() == 1) NewChunk();
     } else {
-        if (used_ + need > kChunk) {
-            chunks_.emplace_back(new char[kChunk]);
-            used_ = 0;
-        }
+        if (chunks_.empty() || used_ + need > kChunk) NewChunk();
         to = chunks_.back().get() + used_;
         used_ += need;
     }
@@ -30,8 +25,9 @@ char* TextPool::Add(std::string_view text) {
 }
 
 void TextPool::Clear() {
-    chunks_.clear();
-    used_ = kChunk;
+    if (chunks_.empty()) return;
+    chunks_.erase(chunks_.begin(), chunks_.end() - 1);  // the last one is of the common size
+    used_ = 0;
 }
 
 uint32_t Rewriter::PushText(Type type, std::string_view text, Tape* out) {
@@ -160,10 +156,11 @@ Reason Rewriter::ApplyFloors(const Tape& in, uint32_t node, const std::vector<Fl
             continue;
         }
         Decimal d;
-        if ((s.kind != ScalarKind::Number && s.kind != ScalarKind::String) || !ParseDecimal(s.text, true, &d) ||
-            !FitsNumeric(d)) {
+        const bool number = (s.kind == ScalarKind::Number || s.kind == ScalarKind::String) &&
+                            ParseDecimal(s.text, true, &d);
+        if (!number || !FitsNumeric(d)) {
             *bad = f;
-            return Reason::InvalidText;
+            return number ? Reason::NumberRange : Reason::InvalidText;
         }
         scratch_.Clear();
         AppendFloorText(d, &scratch_);

@@ -20,8 +20,12 @@ class TextPool {
 
   private:
     static constexpr size_t kChunk = 16384;
-    std::vector<std::unique_ptr<char[]>> chunks_;
-    size_t used_ = kChunk;
+    void NewChunk() {
+        chunks_.emplace_back(new char[kChunk]);
+        used_ = 0;
+    }
+    std::vector<std::unique_ptr<char[]>> chunks_;  // the last is the one in use
+    size_t used_ = 0;
 };
 
 // An integer-like member of an object: its name, and the text of the number if it is missing or null.
@@ -43,7 +47,7 @@ class Rewriter {
 
     // Object: each named member becomes the floor of its number, exactly. Anything else is concatenated with an
     // object of the fallbacks, as jsonb's || does it, and *concatenated is set.
-    // Reasons: InvalidText if a member is no number; *bad then says which floor.
+    // Reasons: InvalidText if a member is no number, NumberRange if numeric cannot hold it; *bad says which floor.
     Reason ApplyFloors(const Tape& in, uint32_t node, const std::vector<Floor>& floors, Tape* out,
                        uint32_t* result, bool* concatenated, size_t* bad);
 

@@ -131,7 +131,7 @@ class RulesReader {
             Decimal d;
             int64_t n;
             if (tape_[arg].type != Type::Number || !ParseDecimal(TextOf(tape_[arg]), false, &d) ||
-                DecimalToInt(d, Rounding::Exact, 1, 99, &n) != ToInt::Ok)
+                DecimalToInt(d, Rounding::Exact, 0, 99, &n) != ToInt::Ok || n < 1)
                 return Complain(problem_, key, "\"arg\" must be the number of a trigger argument",
                                 "The first argument after the mapping's name is 1.");
             rule->default_arg = static_cast<int>(n);

@@ -72,6 +72,7 @@ Scalar Unwrap(const Tape& tape, uint32_t node) {
         case Wrapper::NumberLong:
         case Wrapper::NumberDouble:
         case Wrapper::NumberDecimal:
+            if (a.type == Type::Null) return s;
             if (a.type != Type::Number && a.type != Type::String) return composite;
             s.kind = ScalarKind::Number;
             s.text = TextOf(a);

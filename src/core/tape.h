@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <cstring>
 #include <memory>
+#include <vector>
 
 namespace vm {
 
@@ -49,12 +50,15 @@ class Tape {
         return size_++;
     }
 
+    std::vector<uint32_t> open;  // the reader's: containers not closed yet
+
     // Gives memory back if more than `nodes` are reserved.
     void Trim(uint32_t nodes) {
         if (capacity_ > nodes) {
             nodes_.reset();
             capacity_ = size_ = 0;
         }
+        if (open.capacity() > nodes) std::vector<uint32_t>().swap(open);
     }
 
   private:

@@ -72,7 +72,11 @@ Reason Workspace::Fill(const Plan& plan, const Column& column, Value* value, Pro
     for (size_t s = 0; s < column.sources.size(); ++s) {
         const Source& source = column.sources[s];
         const uint32_t node = Find(source);
-        if (node == 0 || tape[node].type == Type::Null) continue;
+        if (node == 0) continue;
+        // A field that is read whole is no stray one, whatever it holds.
+        if (plan.unmapped >= 0 && source.steps.empty() && column.target.as != Conversion::ObjectIdTime)
+            taken_[source.slot] = 1;
+        if (tape[node].type == Type::Null) continue;
         const ConvertResult result = Convert(tape, node, column.target, &output, value);
         if (result.reason != Reason::None) {
             uint32_t at = node;
@@ -83,6 +87,7 @@ Reason Workspace::Fill(const Plan& plan, const Column& column, Value* value, Pro
             }
             if (result.member != nullptr) {
                 path += std::string(".") + result.member;
+                CopyCut(problem->text, "numeric");
                 at = Member(tape, node, result.member);
             }
             problem->reason = result.reason;
@@ -94,8 +99,6 @@ Reason Workspace::Fill(const Plan& plan, const Column& column, Value* value, Pro
         if (result.concatenated && concatenated < 0)
             concatenated = static_cast<int>(&column - plan.columns.data());
         value->source = static_cast<int16_t>(s);
-        if (plan.unmapped >= 0 && source.steps.empty() && column.target.as != Conversion::ObjectIdTime)
-            taken_[source.slot] = 1;
         return Reason::None;
     }
     *value = Value();

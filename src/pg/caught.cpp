@@ -25,3 +25,25 @@ ErrorData* RunCaught(void (*f)(void*), void* arg) {
     CurrentResourceOwner = owner;
     return error;
 }
+
+static char* Cut(char* message) {
+    constexpr int kMost = 240;
+    int len = (int)strlen(message);
+    if (len <= kMost) return message;
+    return psprintf("%.*s…", pg_mbcliplen(message, len, kMost), message);
+}
+
+char* ReadableMessage(const ErrorData* error) {
+    char* message = Cut(error->message);
+    return error->detail ? psprintf("%s: %s", message, Cut(error->detail)) : message;
+}
+
+void RethrowReadable(MemoryContext context) {
+    MemoryContextSwitchTo(context);
+    ErrorData* error = CopyErrorData();
+    FlushErrorState();
+    error->message = Cut(error->message);
+    if (error->detail) error->detail = Cut(error->detail);
+    ReThrowError(error);
+    pg_unreachable();
+}

@@ -6,3 +6,9 @@
 // Calls f(arg) in a subtransaction. NULL if it came through; else the error, in the caller's context, with
 // everything f did undone. Cancellation, shutdown and running out of memory are raised again.
 ErrorData* RunCaught(void (*f)(void*), void* arg);
+
+// An error's message with its detail, cut to a readable length: a type's own function may quote megabytes.
+char* ReadableMessage(const ErrorData* error);
+
+// Within PG_CATCH: raises the error again, its message cut. `context` was current before PG_TRY.
+void RethrowReadable(MemoryContext context) pg_attribute_noreturn();

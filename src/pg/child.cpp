@@ -76,34 +76,12 @@ static void CopyIndexes(Oid parent, const char* child) {
     for (uint64 i = 0; i < n; i++) Run(psprintf("ALTER TABLE %s ADD %s", child, constraints[i]));
 }
 
-// A row whose document has not come yet has nothing in its columns, so NOT NULL waits for the document.
-static void EaseNotNull(Oid parent, const char* child) {
-    uint64 n;
-    char** columns = Ask(
-        "SELECT quote_ident(attname) FROM pg_attribute WHERE attrelid = $1 AND attnum > 0 AND attnotnull "
-        "AND NOT attisdropped AND attgenerated = '' ORDER BY attnum",
-        parent, &n);
-    if (n == 0 || VM_INHERITED_NOT_NULL_IS_FIXED) return;
-    StringInfoData drop, check;
-    initStringInfo(&drop);
-    initStringInfo(&check);
-    for (uint64 i = 0; i < n; i++) {
-        appendStringInfo(&drop, "%s ALTER COLUMN %s DROP NOT NULL", i ? "," : "", columns[i]);
-        appendStringInfo(&check, "%s%s IS NOT NULL", i ? " AND " : "", columns[i]);
-    }
-    Run(psprintf("ALTER TABLE ONLY %s %s, ADD CONSTRAINT document_not_null CHECK (_doc IS NULL OR (%s))", child,
-                 drop.data, check.data));
-}
-
 extern "C" {
 
 // vm_create_child(parent, mapping, tenant, project, child name DEFAULT NULL) → regclass
 // Errors: the parent is no ordinary table (0A000), the mapping does not fit it (22023), the name is taken (42P07).
 Datum vm_create_child(PG_FUNCTION_ARGS) {
-    for (int i = 0; i < 4; i++)
-        if (PG_ARGISNULL(i))
-            ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-                            errmsg("parent, mapping, tenant and project of vm_create_child must not be NULL")));
+    RequireArguments(fcinfo, 4);
     Oid schema = ExtensionSchema(fcinfo);
     Oid parent = PG_GETARG_OID(0);
     char* mapping = text_to_cstring(PG_GETARG_TEXT_PP(1));
@@ -122,16 +100,15 @@ Datum vm_create_child(PG_FUNCTION_ARGS) {
 
     SafePath path = EnterSafePath();
     if (SPI_connect() != SPI_OK_CONNECT) elog(ERROR, "SPI_connect failed");
-    // Documents of up to a page stay where the row is: TOAST costs more than the transformation.
-    Run(psprintf("CREATE TABLE %s (_id text, _doc text) INHERITS (%s) WITH (toast_tuple_target = 8160)", child,
+    // _id is what feeds find a row by; as the primary key it also is the replica identity that logical replication
+    // wants. Documents of up to a page stay where the row is: TOAST costs more than the transformation.
+    Run(psprintf("CREATE TABLE %s (_id text PRIMARY KEY, _doc text) INHERITS (%s) WITH (toast_tuple_target = 8160)", child,
                  parent_name));
     uint64 n;
     Ask("SELECT name FROM pg_settings WHERE $1 IS NOT NULL AND name = 'default_toast_compression' AND 'lz4' = ANY (enumvals)",
         parent, &n);
     if (n > 0) Run(psprintf("ALTER TABLE %s ALTER COLUMN _doc SET COMPRESSION lz4", child));
-    EaseNotNull(parent, child);
     CopyIndexes(parent, child);
-    Run(psprintf("CREATE UNIQUE INDEX ON %s (_id)", child));
     Run(psprintf("CREATE TRIGGER vm_transform BEFORE INSERT OR UPDATE OF _doc ON %s FOR EACH ROW EXECUTE FUNCTION "
                  "%s(%s, %s, %s)",
                  child, ExtensionName(schema, "vm_transform"), quote_literal_cstr(mapping),

@@ -81,17 +81,18 @@ static void ReadDefault(Relation rel, Form_pg_attribute att, ColumnIo* io) {
         io->default_value = datumCopy(constant->constvalue, constant->constbyval, constant->constlen);
 }
 
-// What the parents of the table say of a column: NOT NULL, and identity, which children do not inherit.
-static void AskParents(Oid relid, const char* column, bool* not_null, bool* identity) {
+// Whether the column is an identity in some parent: children do not inherit that.
+static bool IdentityInParent(Oid relid, const char* column) {
     NameData name;
     namestrcpy(&name, column);
     SqlArg args[] = {OidArg(OIDOID, relid), {NAMEOID, NameGetDatum(&name), false}};
-    SqlResult result = RunSql("SELECT coalesce(bool_or(a.attnotnull), false), coalesce(bool_or(a.attidentity <> ''), false) "
-                              "FROM pg_inherits i JOIN pg_attribute a ON a.attrelid = i.inhparent "
-                              "WHERE i.inhrelid = $1 AND a.attname = $2 AND NOT a.attisdropped",
-                              args, 2, 2);
-    *not_null = DatumGetBool(result.value[0]);
-    *identity = DatumGetBool(result.value[1]);
+    SafePath path = EnterSafePath();
+    bool found = RunSql("SELECT true FROM pg_inherits i JOIN pg_attribute a ON a.attrelid = i.inhparent "
+                        "WHERE i.inhrelid = $1 AND a.attname = $2 AND a.attidentity <> ''",
+                        args, 2, 1)
+                     .found;
+    LeaveSafePath(path);
+    return found;
 }
 
 TableColumns ReadColumns(Relation rel) {
@@ -102,7 +103,6 @@ TableColumns ReadColumns(Relation rel) {
     bool inherits = false;
     for (int i = 0; i < desc->natts; i++) inherits |= TupleDescAttr(desc, i)->attinhcount > 0;
 
-    SafePath path = EnterSafePath();
     for (int i = 0; i < desc->natts; i++) {
         Form_pg_attribute att = TupleDescAttr(desc, i);
         const char* name = NameStr(att->attname);
@@ -119,9 +119,7 @@ TableColumns ReadColumns(Relation rel) {
                                 errhint("Documents are held in a column of type text, varchar, json or jsonb.")));
         }
         if (LeftAlone(att) != NULL) continue;
-        bool not_null = false, identity = false;
-        if (att->attinhcount > 0) AskParents(RelationGetRelid(rel), name, &not_null, &identity);
-        if (identity) continue;
+        if (att->attinhcount > 0 && IdentityInParent(RelationGetRelid(rel), name)) continue;
 
         ColumnIo* io = &table.io[table.count];
         wall::ColumnSpec* spec = &table.specs[table.count++];
@@ -135,9 +133,8 @@ TableColumns ReadColumns(Relation rel) {
         spec->by_default = !inherits || att->attinhcount > 0;
         spec->has_default = att->atthasdef;
         if (att->atthasdef) ReadDefault(rel, att, io);
-        spec->required = att->attnotnull || not_null;
+        spec->required = att->attnotnull;
     }
-    LeaveSafePath(path);
     return table;
 }
 
@@ -178,6 +175,7 @@ static Datum Array(ColumnIo* io, const wall::Row* row, const Value* value) {
     for (uint32 i = 0; i < value->count; i++) {
         const Value* element = &row->elements[value->first + i];
         if ((i & 0xFFFF) == 0) CHECK_FOR_INTERRUPTS();
+        io->element = (int)i;
         nulls[i] = element->form == vm::Form::Null;
         elements[i] = nulls[i] ? (Datum)0 : Scalar(io, row, element);
         if (OidIsValid(io->element_domain))
@@ -197,6 +195,12 @@ Datum ValueDatum(ColumnIo* io, const wall::Row* row, const Value* value, bool* n
     if (!*null) datum = value->form == vm::Form::Array ? Array(io, row, value) : Scalar(io, row, value);
     if (OidIsValid(io->domain)) domain_check(datum, *null, io->domain, &io->domain_cache, io->input.fn_mcxt);
     return datum;
+}
+
+Datum TextAs(Form_pg_attribute att, const char* text) {
+    Oid input, param;
+    getTypeInputInfo(att->atttypid, &input, &param);
+    return OidInputFunctionCall(input, (char*)text, param, att->atttypmod);
 }
 
 wall::Text DocumentText(Datum doc, Oid doc_type) {

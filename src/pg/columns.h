@@ -24,6 +24,7 @@ struct ColumnIo {
     bool default_known;  // the table's DEFAULT is a constant: this one
     bool default_null;
     Datum default_value;
+    int element;         // of an array: the one at hand, for messages
     bool fallible;       // the server may refuse what the core has accepted
 };
 
@@ -46,6 +47,9 @@ TableColumns ReadColumns(Relation rel);
 
 // A value as a Datum, in the current memory context. Errors of input functions and domains pass through.
 Datum ValueDatum(ColumnIo* io, const wall::Row* row, const wall::Value* value, bool* null);
+
+// Text as a value of a column's type, through the type's input function.
+Datum TextAs(Form_pg_attribute att, const char* text);
 
 // The document in a _doc datum, whatever its type: text and length. May allocate.
 wall::Text DocumentText(Datum doc, Oid doc_type);

@@ -43,6 +43,3 @@ extern "C" {
 #else
 #define VM_MODULE_MAGIC PG_MODULE_MAGIC
 #endif
-
-// From 18 on an inherited NOT NULL cannot be dropped from a child.
-#define VM_INHERITED_NOT_NULL_IS_FIXED (PG_VERSION_NUM >= 180000)

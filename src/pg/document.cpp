@@ -103,6 +103,7 @@ ProblemWords WordProblem(const DocumentContext* about, const wall::Problem* prob
                 type = about->compiled->table.specs[i].type_name;
             }
     }
+    if (problem->text[0]) type = problem->text;
     const char* value = problem->value;
     switch (problem->reason) {
         case wall::Reason::RootNotObject: words.message = pstrdup("document is not a JSON object"); break;
@@ -120,7 +121,7 @@ ProblemWords WordProblem(const DocumentContext* about, const wall::Problem* prob
             break;
         case wall::Reason::InvalidObjectId: words.message = psprintf("invalid ObjectId: \"%s\"", value); break;
         case wall::Reason::NotAnArray:
-            words.message = psprintf("cannot take %s for an array of type %s", value, type);
+            words.message = psprintf("cannot take \"%s\" for a value of type %s", value, type);
             break;
         case wall::Reason::NotNull:
             words.message = psprintf("document has no value for column \"%s\", which may not be NULL",

@@ -3,6 +3,15 @@
 #include "pg/plan_cache.h"
 #include "pg/tables.h"
 
+// Raises 22023 if the rules are not of the documented form.
+static void CheckRules(Datum mapping, Datum rules) {
+    Jsonb* jsonb = DatumGetJsonbP(rules);
+    char* written = JsonbToCString(NULL, &jsonb->root, VARSIZE(jsonb));
+    wall::Problem problem;
+    if (wall::CheckRules({written, strlen(written)}, &problem) != wall::Reason::None)
+        RaiseBadRule(TextDatumGetCString(mapping), &problem);
+}
+
 extern "C" {
 PG_FUNCTION_INFO_V1(vm_define_mapping);
 PG_FUNCTION_INFO_V1(vm_drop_mapping);
@@ -12,7 +21,11 @@ PG_FUNCTION_INFO_V1(vm_mapping_changed);
 
 // vm_define_mapping(mapping text, rules jsonb): creates or replaces. vm_mapping_check refuses bad rules (22023).
 Datum vm_define_mapping(PG_FUNCTION_ARGS) {
+    RequireArguments(fcinfo, 2);
     Oid schema = ExtensionSchema(fcinfo);
+    if (VARSIZE_ANY_EXHDR(PG_GETARG_TEXT_PP(0)) == 0)
+        ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("a mapping needs a name")));
+    CheckRules(PG_GETARG_DATUM(0), PG_GETARG_DATUM(1));
     SqlArg args[] = {{TEXTOID, PG_GETARG_DATUM(0), false},
                      {JSONBOID, PG_GETARG_DATUM(1), false},
                      TextArg(GetUserNameFromId(GetUserId(), false))};
@@ -29,6 +42,7 @@ Datum vm_define_mapping(PG_FUNCTION_ARGS) {
 // vm_drop_mapping(mapping text). A shipped mapping stays; dropping the user's definition of it brings it back.
 // Errors: it does not exist (42704), a trigger still uses it (2BP01).
 Datum vm_drop_mapping(PG_FUNCTION_ARGS) {
+    RequireArguments(fcinfo, 1);
     Oid schema = ExtensionSchema(fcinfo);
     char* mapping = text_to_cstring(PG_GETARG_TEXT_PP(0));
     SqlArg args[] = {TextArg(mapping), OidArg(OIDOID, schema)};
@@ -73,11 +87,7 @@ Datum vm_mapping_check(PG_FUNCTION_ARGS) {
     Datum rules = heap_getattr(row, SPI_fnumber(desc, "rules"), desc, &no_rules);
     if (no_name || no_rules) PG_RETURN_POINTER(row);  // NOT NULL says it better
 
-    Jsonb* jsonb = DatumGetJsonbP(rules);
-    char* written = JsonbToCString(NULL, &jsonb->root, VARSIZE(jsonb));
-    wall::Problem problem;
-    if (wall::CheckRules({written, strlen(written)}, &problem) != wall::Reason::None)
-        RaiseBadRule(TextDatumGetCString(name), &problem);
+    CheckRules(name, rules);
     PG_RETURN_POINTER(row);
 }
 
@@ -90,6 +100,7 @@ Datum vm_mapping_changed(PG_FUNCTION_ARGS) {
 
 // vm_explain_mapping(mapping text, child regclass) → (column_name, column_type, source, conversion, fallback)
 Datum vm_explain_mapping(PG_FUNCTION_ARGS) {
+    RequireArguments(fcinfo, 2);
     InitMaterializedSRF(fcinfo, 0);
     ReturnSetInfo* result = (ReturnSetInfo*)fcinfo->resultinfo;
     char* mapping = text_to_cstring(PG_GETARG_TEXT_PP(0));
@@ -103,10 +114,13 @@ Datum vm_explain_mapping(PG_FUNCTION_ARGS) {
         wall::ColumnWords words = {};
         const char* left_alone = LeftAlone(att);
         int column = -1;
-        for (int c = 0; c < compiled->table.count; c++)
-            if (compiled->table.io[c].attno == att->attnum) column = compiled->info.column_of[c];
+        for (int c = 0; c < compiled->table.count; c++) {
+            if (compiled->table.io[c].attno != att->attnum) continue;
+            column = compiled->info.column_of[c];
+            if (column < 0) left_alone = compiled->table.specs[c].by_default ? "ignored" : "not the parent's";
+        }
         if (column >= 0) wall::Explain(compiled->plan, column, &words);
-        else snprintf(words.conversion, sizeof(words.conversion), "left alone (%s)", left_alone ? left_alone : "no rule");
+        else snprintf(words.conversion, sizeof(words.conversion), "left alone (%s)", left_alone ? left_alone : "identity of the parent");
         Datum values[] = {CStringGetTextDatum(NameStr(att->attname)),
                           CStringGetTextDatum(format_type_with_typemod(att->atttypid, att->atttypmod)),
                           CStringGetTextDatum(words.source), CStringGetTextDatum(words.conversion),

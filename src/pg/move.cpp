@@ -199,8 +199,7 @@ Datum vm_move_batch(PG_FUNCTION_ARGS) {
     TupleDesc result_desc;
     if (get_call_result_type(fcinfo, NULL, &result_desc) != TYPEFUNC_COMPOSITE)
         elog(ERROR, "return type must be a row type");
-    if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
-        ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("child and batch_size must not be NULL")));
+    RequireArguments(fcinfo, 2);
     int batch_size = PG_GETARG_INT32(1);
     if (batch_size < 1)
         ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("batch_size must be at least 1")));

@@ -61,10 +61,7 @@ extern "C" {
 Datum vm_preview(PG_FUNCTION_ARGS) {
     InitMaterializedSRF(fcinfo, 0);
     ReturnSetInfo* result = (ReturnSetInfo*)fcinfo->resultinfo;
-    for (int i = 0; i < 3; i++)
-        if (PG_ARGISNULL(i))
-            ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-                            errmsg("mapping, child and doc of vm_preview must not be NULL")));
+    RequireArguments(fcinfo, 3);
     char* mapping = text_to_cstring(PG_GETARG_TEXT_PP(0));
     text* doc = PG_GETARG_TEXT_PP(2);
     int nargs = 0;
@@ -85,7 +82,7 @@ Datum vm_preview(PG_FUNCTION_ARGS) {
     ErrorData* error = RunCaught(ReadDocument, &reading);
     char* complaint = NULL;
     if (error != NULL)
-        complaint = error->detail ? psprintf("%s: %s", error->message, error->detail) : error->message;
+        complaint = ReadableMessage(error);
     else if (reading.problem.reason != wall::Reason::None)
         complaint = WordProblem(&about, &reading.problem).message;
     if (complaint != NULL) Put(result, NULL, NULL, NULL, complaint);
@@ -100,7 +97,7 @@ Datum vm_preview(PG_FUNCTION_ARGS) {
             problem = WordProblem(&about, found).message;
             if (found->path[0]) strlcpy(source, found->path, sizeof(source));
         } else if ((error = RunCaught(PrintValue, &printing)) != NULL) {
-            problem = error->message;
+            problem = ReadableMessage(error);
         }
         Put(result, compiled->io[c]->name, problem ? NULL : printing.text, source[0] ? source : NULL, problem);
     }

@@ -86,6 +86,7 @@ extern "C" {
 
 // vm_profile(source regclass) → (path, types, documents, nulls, distinct_values, smallest, largest, sample_id)
 Datum vm_profile(PG_FUNCTION_ARGS) {
+    RequireArguments(fcinfo, 1);
     InitMaterializedSRF(fcinfo, 0);
     ReturnSetInfo* result = (ReturnSetInfo*)fcinfo->resultinfo;
     vm::Profiler* profile = ProfileOf(PG_GETARG_OID(0));
@@ -109,6 +110,7 @@ Datum vm_profile(PG_FUNCTION_ARGS) {
 
 // vm_propose(source regclass, parent text) → the script. The mapping gets the parent's name.
 Datum vm_propose(PG_FUNCTION_ARGS) {
+    RequireArguments(fcinfo, 2);
     Oid source = PG_GETARG_OID(0);
     List* names = textToQualifiedNameList(PG_GETARG_TEXT_PP(1));
     char* parent_schema;

@@ -64,7 +64,7 @@ static void Resend(void* arg) {
 
 static void NoteFailure(const Case* c, const ErrorData* error) {
     SqlArg args[] = {{INT8OID, Int64GetDatum(c->number), false}, TextArg(unpack_sql_state(error->sqlerrcode)),
-                     TextArg(error->message)};
+                     TextArg(ReadableMessage(error))};
     AsOwner owner = EnterAsOwner(c->schema);
     RunSql(psprintf("UPDATE %s SET attempts = attempts + 1, last_attempt_at = clock_timestamp(), sqlstate = $2, "
                     "message = $3 WHERE quarantine_id = $1",

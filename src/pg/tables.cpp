@@ -9,6 +9,20 @@ extern "C" {
 
 Oid ExtensionSchema(FunctionCallInfo fcinfo) { return get_func_namespace(fcinfo->flinfo->fn_oid); }
 
+void RequireArguments(FunctionCallInfo fcinfo, int n) {
+    for (int i = 0; i < n; i++) {
+        if (!fcinfo->args[i].isnull) continue;
+        Oid function = fcinfo->flinfo->fn_oid;
+        HeapTuple tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
+        Oid* types;
+        char** names;
+        char* modes;
+        get_func_arg_info(tuple, &types, &names, &modes);
+        ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+                        errmsg("argument \"%s\" of %s must not be NULL", names[i], get_func_name(function))));
+    }
+}
+
 Oid ExtensionTable(Oid schema, const char* name) {
     Oid table = get_relname_relid(name, schema);
     if (!OidIsValid(table))

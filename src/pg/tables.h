@@ -6,6 +6,9 @@
 // The schema the extension lives in, from any of its functions.
 Oid ExtensionSchema(FunctionCallInfo fcinfo);
 
+// Refuses NULL (22004) among the first n arguments, naming function and argument.
+void RequireArguments(FunctionCallInfo fcinfo, int n);
+
 // A table of the extension; an error if it is gone.
 Oid ExtensionTable(Oid schema, const char* name);
 

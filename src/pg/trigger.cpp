@@ -3,12 +3,15 @@
 #include "pg/caught.h"
 #include "pg/compat.h"
 #include "pg/document.h"
+#include "pg/half_row.h"
 #include "pg/plan_cache.h"
 #include "pg/quarantine.h"
 #include "pg/tables.h"
 
 extern "C" {
 #include <access/detoast.h>
+#include <utils/fmgroids.h>
+#include <utils/fmgrprotos.h>
 
 PG_FUNCTION_INFO_V1(vm_transform);
 PG_FUNCTION_INFO_V1(transform_voucher);
@@ -93,16 +96,31 @@ static bool WatermarkOf(const RowWork* work, HeapTuple row, int64* watermark) {
     return any;
 }
 
+// Finds out what the document is called, once somebody wants to know: the row's _id, else the document's own.
+static void NameDocument(RowWork* work) {
+    if (work->about.table != NULL) return;
+    work->about.table = quote_qualified_identifier(
+        get_namespace_name(RelationGetNamespace(work->trigger->tg_relation)),
+        RelationGetRelationName(work->trigger->tg_relation));
+    work->about.id = RowId(work->incoming, work->desc, &work->compiled->table);
+    if (work->about.id != NULL) return;
+    char* id = (char*)palloc(96);
+    wall::DocumentId(work->space, id, 96);
+    if (id[0]) work->about.id = id;
+}
+
 // The field that filled a column, for messages.
 static const char* FieldOf(const RowWork* work) {
-    char* path = (char*)palloc(256);
-    wall::SourceOf(work->compiled->plan, work->column, work->value, path, 256);
-    return path;
+    char path[256];
+    wall::SourceOf(work->compiled->plan, work->column, work->value, path, sizeof(path));
+    const ColumnIo* io = work->compiled->io[work->column];
+    return io->array ? psprintf("%s[%d]", path, io->element) : pstrdup(path);
 }
 
 // Context of errors that the server's own functions raise.
 static void OnServerError(void* arg) {
-    const RowWork* work = (const RowWork*)arg;
+    RowWork* work = (RowWork*)arg;
+    NameDocument(work);
     const char* id = work->about.id ? work->about.id : "(none)";
     if (work->value != NULL)
         errcontext("field %s, column \"%s\", document _id %s, table %s", FieldOf(work),
@@ -120,16 +138,16 @@ static Reason ReadWithContext(RowWork* work, wall::Row* row, wall::Problem* prob
     return reason;
 }
 
-// The row with the document's columns.
-static HeapTuple FormRow(RowWork* work, const wall::Row* row) {
-    CompiledMapping* compiled = work->compiled;
-    int natts = work->desc->natts;
-    Datum* values = (Datum*)palloc(natts * (sizeof(Datum) + sizeof(bool)));
-    bool* nulls = (bool*)(values + natts);
-    ErrorContextCallback callback = {error_context_stack, OnServerError, work};
+// An _id for a row that came without one into a table that wants one: the document's own, else a random one.
+static Datum DefaultId(RowWork* work) {
+    char* id = (char*)palloc(256);
+    wall::DocumentId(work->space, id, 256);
+    if (id[0] == '\0') id = DatumGetCString(DirectFunctionCall1(uuid_out, OidFunctionCall0(F_GEN_RANDOM_UUID)));
+    return TextAs(TupleDescAttr(work->desc, work->compiled->table.id_att - 1), id);
+}
 
-    heap_deform_tuple(work->incoming, work->desc, values, nulls);
-    if (compiled->any_fallible) error_context_stack = &callback;
+static void FillColumns(RowWork* work, const wall::Row* row, Datum* values, bool* nulls) {
+    CompiledMapping* compiled = work->compiled;
     for (uint32 c = 0; c < compiled->info.columns; c++) {
         const wall::Value* value = &row->values[c];
         int i = compiled->io[c]->attno - 1;
@@ -146,7 +164,38 @@ static HeapTuple FormRow(RowWork* work, const wall::Row* row) {
         values[i] = ValueDatum(compiled->io[c], row, value, &nulls[i]);
     }
     work->value = NULL;
-    error_context_stack = callback.previous;
+}
+
+// FillColumns where the server's own functions may object: their errors say where, in readable length.
+static void FillFallibleColumns(RowWork* work, const wall::Row* row, Datum* values, bool* nulls) {
+    MemoryContext context = CurrentMemoryContext;
+    PG_TRY();
+    {
+        ErrorContextCallback callback = {error_context_stack, OnServerError, work};
+        error_context_stack = &callback;
+        FillColumns(work, row, values, nulls);
+        error_context_stack = callback.previous;
+    }
+    PG_CATCH();
+    {
+        RethrowReadable(context);
+    }
+    PG_END_TRY();
+}
+
+// The row with the document's columns.
+static HeapTuple FormRow(RowWork* work, const wall::Row* row) {
+    int natts = work->desc->natts;
+    Datum* values = (Datum*)palloc(natts * (sizeof(Datum) + sizeof(bool)));
+    bool* nulls = (bool*)(values + natts);
+    heap_deform_tuple(work->incoming, work->desc, values, nulls);
+    if (work->compiled->any_fallible) FillFallibleColumns(work, row, values, nulls);
+    else FillColumns(work, row, values, nulls);
+    AttrNumber id = work->compiled->table.id_att;
+    if (id != InvalidAttrNumber && nulls[id - 1] && TupleDescAttr(work->desc, id - 1)->attnotnull) {
+        values[id - 1] = DefaultId(work);
+        nulls[id - 1] = false;
+    }
     return heap_form_tuple(work->desc, values, nulls);
 }
 
@@ -164,7 +213,8 @@ static HeapTuple KeepRow(const RowWork* work) {
     return heap_form_tuple(work->desc, values, nulls);
 }
 
-static void WarnConcatenated(const RowWork* work, const wall::Row* row) {
+static void WarnConcatenated(RowWork* work, const wall::Row* row) {
+    NameDocument(work);
     const ColumnIo* io = work->compiled->io[row->concatenated];
     ereport(WARNING, (errcode(ERRCODE_WARNING),
                       errmsg("column \"%s\" of document _id %s is no object", io->name,
@@ -186,6 +236,7 @@ static HeapTuple JudgeRow(RowWork* work, const wall::Row* row) {
         return formed;
     }
 
+    NameDocument(work);
     ereport(WARNING, (errcode(ERRCODE_WARNING),
                       errmsg("%s ANOMALY DETECTED - ID: %s, Incoming time: %s, Stored time: %s",
                              asc_toupper(work->compiled->mapping, strlen(work->compiled->mapping)),
@@ -236,20 +287,12 @@ static HeapTuple JudgeInSubtransaction(RowWork* work, const wall::Row* row, wall
         category != ERRCODE_PROGRAM_LIMIT_EXCEEDED)
         ReThrowError(error);
     words->sqlerrcode = error->sqlerrcode;
-    words->message = error->detail ? psprintf("%s: %s", error->message, error->detail) : error->message;
+    words->message = ReadableMessage(error);
     if (work->value != NULL) {
         words->column = work->compiled->io[work->column]->name;
         words->field = (char*)FieldOf(work);
     }
     return NULL;
-}
-
-// A document without an _id column beside it is known by its own _id.
-static void NameDocument(RowWork* work) {
-    if (work->about.id != NULL) return;
-    char* id = (char*)palloc(96);
-    wall::DocumentId(work->space, id, 96);
-    if (id[0]) work->about.id = id;
 }
 
 // The row to store; for INSERT NULL to store none.
@@ -326,7 +369,7 @@ static Datum TransformTrigger(FunctionCallInfo fcinfo, const char* function, con
 
     bool null;
     Datum doc = heap_getattr(work.incoming, compiled->table.doc_att, work.desc, &null);
-    if (null) return PointerGetDatum(work.incoming);  // the first half of a document that comes in two steps
+    if (null) return PointerGetDatum(update ? work.incoming : HalfRow(&compiled->table, work.incoming, work.desc));
     if (update) {
         Datum before = heap_getattr(work.old, compiled->table.doc_att, work.desc, &null);
         if (!null && SameDocument(before, doc)) return PointerGetDatum(work.incoming);
@@ -335,8 +378,6 @@ static Datum TransformTrigger(FunctionCallInfo fcinfo, const char* function, con
     work.space = TakeWorkspace();
     work.about.rel = rel;
     work.about.compiled = compiled;
-    work.about.table = RelationGetRelationName(rel);
-    work.about.id = RowId(work.incoming, work.desc, &compiled->table);
     HeapTuple result = TransformRow(&work, state);
     GiveBackWorkspace(work.space, work.text.len);
     return PointerGetDatum(result);

@@ -99,6 +99,8 @@ void Explain(const vm::Plan* plan, uint32_t column, ColumnWords* words) noexcept
         conversion = as ? as : c.spec.type_name;
         if (c.target.normalize) conversion += ", normalize";
         for (const vm::Floor& f : c.target.floors) conversion += ", floor of " + f.name;
+        for (const uint32_t w : plan->watermark)
+            if (w == column) conversion += ", watermark";
         if (c.default_arg > 0) {
             fallback = "trigger argument " + std::to_string(c.default_arg);
         } else if (c.has_default) {

@@ -28,7 +28,8 @@ TEST(Base64Test, DecodesWithAndWithoutPadding) {
 }
 
 TEST(Base64Test, RefusesWhatIsNoPaddedBase64) {
-    for (const char* text : {"A", "AQ", "AQI", "AQ=", "====", "A===", "AQ==AQ==", "AQ I", "AQ-_", "AQI\n", "AQ\xC3\xA9"})
+    for (const char* text :
+         {"A", "AQ", "AQI", "AQ=", "====", "A===", "AQ==AQ==", "AQ I", "AQ-_", "AQI\n", "AQ\xC3\xA9"})
         EXPECT_EQ(Decoded(text), "refused") << text;
 }
 
@@ -52,8 +53,9 @@ TEST(ObjectIdTest, FirstFourBytesAreUnsignedSeconds) {
     EXPECT_EQ(seconds, 1575630928);
     ASSERT_TRUE(ParseObjectId("ffffffff7b0b3a0012345678", &seconds));
     EXPECT_EQ(seconds, 4294967295);
-    for (const char* text : {"", "5dea3850", "5dea38507b0b3a001234567", "5dea38507b0b3a00123456789",
-                             "5dea38507b0b3a001234567g", " 5dea38507b0b3a001234567", "0x5dea38507b0b3a00123456"})
+    for (const char* text :
+         {"", "5dea3850", "5dea38507b0b3a001234567", "5dea38507b0b3a00123456789", "5dea38507b0b3a001234567g",
+          " 5dea38507b0b3a001234567", "0x5dea38507b0b3a00123456"})
         EXPECT_FALSE(ParseObjectId(text, &seconds)) << text;
 }
 

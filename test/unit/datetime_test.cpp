@@ -52,10 +52,10 @@ TEST(TimeFromMillisTest, IsExactToTheEndsOfTheRange) {
 TEST(TimeFromTextTest, IsoInEveryForm) {
     const std::string expected = std::to_string(kMicros + 123000);
     for (const char* text :
-         {"2019-12-06T16:07:44.123Z", "2019-12-06T16:07:44.123z", "2019-12-06 16:07:44.123", "2019-12-06t16:07:44.123",
-          "2019-12-06T16:07:44.123+00:00", "2019-12-06T09:07:44.123-0700", "2019-12-06T18:07:44.123+02",
-          "2019-12-06T21:37:44.123+05:30", " 2019-12-06T16:07:44.123000Z\n", "2019-12-06 16:07:44.123 +00",
-          "002019-12-06T16:07:44.123Z"})
+         {"2019-12-06T16:07:44.123Z", "2019-12-06T16:07:44.123z", "2019-12-06 16:07:44.123",
+          "2019-12-06t16:07:44.123", "2019-12-06T16:07:44.123+00:00", "2019-12-06T09:07:44.123-0700",
+          "2019-12-06T18:07:44.123+02", "2019-12-06T21:37:44.123+05:30", " 2019-12-06T16:07:44.123000Z\n",
+          "2019-12-06 16:07:44.123 +00", "002019-12-06T16:07:44.123Z"})
         EXPECT_EQ(Text(text), expected) << text;
     EXPECT_EQ(Text("2019-12-06"), std::to_string(kMicros - (16 * 3600 + 7 * 60 + 44) * kMicrosPerSecond));
     EXPECT_EQ(Text("2019-12-06T16:07Z"), std::to_string(kMicros - 44 * kMicrosPerSecond));
@@ -74,30 +74,53 @@ TEST(TimeFromTextTest, FractionsRoundHalfUpToMicroseconds) {
 
 TEST(TimeFromTextTest, Rfc1123) {
     const std::string expected = std::to_string(kMicros);
-    for (const char* text : {"Fri, 06 Dec 2019 16:07:44 GMT", "06 Dec 2019 16:07:44 UTC", "6 Dec 2019 16:07:44 +0000",
-                             "Fri, 06 Dec 2019 09:07:44 -0700"})
+    for (const char* text : {"Fri, 06 Dec 2019 16:07:44 GMT", "06 Dec 2019 16:07:44 UTC",
+                             "6 Dec 2019 16:07:44 +0000", "Fri, 06 Dec 2019 09:07:44 -0700"})
         EXPECT_EQ(Text(text), expected) << text;
-    for (const char* text : {"Fry, 06 Dec 2019 16:07:44 GMT", "Fri, 06 dec 2019 16:07:44 GMT", "06 Dec 19 16:07:44 GMT",
-                             "06 Dec 2019 16:07:44", "06 Dec 2019 16:07:44 CET", "06 Dec 2019 16:07:44 ", "Fri,",
-                             "riM, 06 Dec 2019 16:07:44 GMT", "06 anF 2019 16:07:44 GMT"})
+    for (const char* text :
+         {"Fry, 06 Dec 2019 16:07:44 GMT", "Fri, 06 dec 2019 16:07:44 GMT", "06 Dec 19 16:07:44 GMT",
+          "06 Dec 2019 16:07:44", "06 Dec 2019 16:07:44 CET", "06 Dec 2019 16:07:44 ", "Fri,",
+          "riM, 06 Dec 2019 16:07:44 GMT", "06 anF 2019 16:07:44 GMT"})
         EXPECT_EQ(Text(text), "22007") << text;
     EXPECT_EQ(Text("31 Feb 2019 16:07:44 GMT"), "22008");
 }
 
 TEST(TimeFromTextTest, RefusesWordsAndLocalOrder) {
-    for (const char* text : {"", " ", "now", "today", "infinity", "-infinity", "epoch", "12/06/2019", "06.12.2019",
-                             "2019-12-6", "2019-1-06", "20191206T160744Z", "2019-12-06T", "2019-12-06T16", "2019-12",
-                             "2019-12-06T16:07:44.Z", "2019-12-06T16:07:44,5Z", "2019-12-06T16:07:44+", "2019-12-06Z",
-                             "2019-12-06T16:07:44+02:", "2019-12-06T16:07:44 CET", "2019-12-06T16:07:44ZZ",
-                             "+010000-01-01T00:00:00Z", "-000001-01-01T00:00:00Z", "2019-12-06 04:07 PM", "1234567-01-01"})
+    for (const char* text : {"",
+                             " ",
+                             "now",
+                             "today",
+                             "infinity",
+                             "-infinity",
+                             "epoch",
+                             "12/06/2019",
+                             "06.12.2019",
+                             "2019-12-6",
+                             "2019-1-06",
+                             "20191206T160744Z",
+                             "2019-12-06T",
+                             "2019-12-06T16",
+                             "2019-12",
+                             "2019-12-06T16:07:44.Z",
+                             "2019-12-06T16:07:44,5Z",
+                             "2019-12-06T16:07:44+",
+                             "2019-12-06Z",
+                             "2019-12-06T16:07:44+02:",
+                             "2019-12-06T16:07:44 CET",
+                             "2019-12-06T16:07:44ZZ",
+                             "+010000-01-01T00:00:00Z",
+                             "-000001-01-01T00:00:00Z",
+                             "2019-12-06 04:07 PM",
+                             "1234567-01-01"})
         EXPECT_EQ(Text(text), "22007") << text;
 }
 
 TEST(TimeFromTextTest, RefusesDaysAndHoursThatDoNotExist) {
-    for (const char* text : {"2019-02-29", "1900-02-29", "2019-13-01", "2019-00-01", "2019-04-31", "2019-01-00",
-                             "0000-01-01", "2019-12-06T25:00:00Z", "2019-12-06T24:00:01Z", "2019-12-06T16:60:00Z",
-                             "2019-12-06T16:07:61Z", "2019-12-06T16:07:44+16:00", "2019-12-06T16:07:44+02:60",
-                             "294277-01-01", "294276-12-31T23:59:59.9999999Z", "999999-12-31"})
+    for (const char* text :
+         {"2019-02-29", "1900-02-29", "2019-13-01", "2019-00-01", "2019-04-31", "2019-01-00", "0000-01-01",
+          "2019-12-06T25:00:00Z", "2019-12-06T24:00:01Z", "2019-12-06T16:60:00Z", "2019-12-06T16:07:61Z",
+          "2019-12-06T16:07:44+16:00", "2019-12-06T16:07:44+02:60", "294277-01-01",
+          "294276-12-31T23:59:59.9999999Z", "999999-12-31"})
         EXPECT_EQ(Text(text), "22008") << text;
     EXPECT_EQ(Text("2000-02-29"), std::to_string(59 * kMicrosPerDay));
     EXPECT_EQ(Text("0001-01-01"), "-63082281600000000");
@@ -143,7 +166,8 @@ TEST(AppendIsoUtcTest, FourDigitYearsOnly) {
 
 TEST(AppendIsoUtcTest, ReadsBackAsTheSameMoment) {
     for (int64_t day = -730000; day < 2920000; day += 97) {
-        const int64_t micros = day * kMicrosPerDay + (day * 7919 % 86400 + 86400) % 86400 * kMicrosPerSecond + 1000;
+        const int64_t micros =
+            day * kMicrosPerDay + (day * 7919 % 86400 + 86400) % 86400 * kMicrosPerSecond + 1000;
         Bytes out;
         if (!AppendIsoUtc(micros, &out)) continue;
         EXPECT_EQ(Text(vm_test::Str(out)), std::to_string(micros));

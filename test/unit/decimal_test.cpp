@@ -37,7 +37,8 @@ std::string Floored(std::string_view number) {
     return Str(out).substr(1);
 }
 
-std::string Int(std::string_view number, Rounding rounding, int64_t min = INT64_MIN, int64_t max = INT64_MAX) {
+std::string Int(std::string_view number, Rounding rounding, int64_t min = INT64_MIN,
+                int64_t max = INT64_MAX) {
     int64_t v = 0;
     switch (DecimalToInt(Number(number), rounding, min, max, &v)) {
         case ToInt::Ok: return std::to_string(v);
@@ -50,8 +51,8 @@ TEST(DecimalTest, ParsesLooselyWhatNumericInTakes) {
     Decimal d;
     for (const char* text : {" 5 ", "+5", ".5", "5.", "-.5e+1", "\t5\v\f\r\n", "5E3", "007"})
         EXPECT_TRUE(ParseDecimal(text, true, &d)) << text;
-    for (const char* text : {"", " ", ".", "-", "+", "e5", ".e5", "5e", "5e+", "--5", "5 5", "0x10", "1_000", "5,0",
-                             "NaN", "5\xC2\xA0", "1e5.0"})
+    for (const char* text : {"", " ", ".", "-", "+", "e5", ".e5", "5e", "5e+", "--5", "5 5", "0x10", "1_000",
+                             "5,0", "NaN", "5\xC2\xA0", "1e5.0"})
         EXPECT_FALSE(ParseDecimal(text, true, &d)) << text;
     for (const char* text : {" 5", "+5", "5 "}) EXPECT_FALSE(ParseDecimal(text, false, &d)) << text;
 }
@@ -70,8 +71,8 @@ TEST(DecimalTest, ParsesSpecials) {
 
 // Limits as numeric_in of PostgreSQL 15 has them.
 TEST(DecimalTest, FitsWhatNumericHolds) {
-    for (const char* text :
-         {"1e131071", "1e-16383", "0e400", "0e1073741822", "0e-16383", "9.99e131071", "0.1e131072", "1e00000000005"})
+    for (const char* text : {"1e131071", "1e-16383", "0e400", "0e1073741822", "0e-16383", "9.99e131071",
+                             "0.1e131072", "1e00000000005"})
         EXPECT_TRUE(NumberFitsNumeric(text)) << text;
     for (const char* text : {"1e131072", "1e-16384", "10e131071", "1.0e-16383", "0e1073741823", "0e-16384",
                              "0e-1073741823", "1e2147483648", "1.5e-2147483639", "1e99999999999999999999"})
@@ -133,12 +134,15 @@ TEST(DecimalTest, StoredFormIsTheServers) {
 }
 
 TEST(DecimalTest, StoredFormReadsBackAsTheText) {
-    std::vector<std::string> numbers = {"1e131071", Repeat("1234567890", 40), "1e-16383", "-" + Repeat("9", 131072)};
-    for (const char* digits : {"1", "10", "12", "12000", "123456789", "1.5", "0.00012", "100.00", "90000.00009"})
+    std::vector<std::string> numbers = {"1e131071", Repeat("1234567890", 40), "1e-16383",
+                                        "-" + Repeat("9", 131072)};
+    for (const char* digits :
+         {"1", "10", "12", "12000", "123456789", "1.5", "0.00012", "100.00", "90000.00009"})
         for (int e = -25; e <= 25; ++e) numbers.push_back(std::string(digits) + "e" + std::to_string(e));
     for (int n = 1; n <= 40; ++n) {
         numbers.push_back(Repeat("9", static_cast<size_t>(n)));
-        numbers.push_back("-1" + Repeat("0", static_cast<size_t>(n)) + ".0" + Repeat("7", static_cast<size_t>(n)));
+        numbers.push_back("-1" + Repeat("0", static_cast<size_t>(n)) + ".0" +
+                          Repeat("7", static_cast<size_t>(n)));
     }
     for (const std::string& number : numbers) {
         Bytes out;

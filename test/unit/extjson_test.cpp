@@ -10,9 +10,9 @@ using vm_test::Json;
 
 // The kind's number with its payloads: "oid "ab"", or "none".
 std::string Shape(std::string_view text) {
-    static const char* const kNames[] = {"none",   "oid",  "date", "int",  "long", "double", "decimal", "binary",
-                                         "uuid",   "regex", "timestamp", "undefined", "min", "max", "symbol", "code",
-                                         "scope", "pointer", "ref"};
+    static const char* const kNames[] = {
+        "none",      "oid",       "date", "int", "long",   "double", "decimal", "binary",  "uuid", "regex",
+        "timestamp", "undefined", "min",  "max", "symbol", "code",   "scope",   "pointer", "ref"};
     const Doc doc(text);
     const Wrapped w = Recognise(doc.tape, 0);
     std::string s = kNames[static_cast<size_t>(w.kind)];
@@ -49,14 +49,34 @@ TEST(ExtJsonTest, EveryWrapper) {
 }
 
 TEST(ExtJsonTest, AnythingElseIsNone) {
-    for (const char* text :
-         {"{}", "[]", "1", "\"$oid\"", R"([{"$oid":"5d"}])", R"({"a":{"$oid":"5d"}})", R"({"$oid":"5d","x":1})",
-          R"({"x":1,"$oid":"5d"})", R"({"oid":"5d"})", R"({"$Oid":"5d"})", R"({"$oi":"5d"})", R"({"$oid ":"5d"})",
-          R"({"$date":1,"$oid":"5d"})", R"({"$type":"string"})", R"({"$regex":"a"})", R"({"$options":"i"})",
-          R"({"$binary":"AQ=="})", R"({"$binary":{"base64":"AQ=="}})", R"({"$binary":{"base64":"","subType":"0","x":1}})",
-          R"({"$binary":{"base64":"","subType":"0"},"$type":"0","x":1})", R"({"$timestamp":1})",
-          R"({"$timestamp":{"t":1}})", R"({"$regularExpression":"a"})", R"({"$scope":{}})", R"({"$ref":"c"})",
-          R"({"$ref":"c","$id":1,"x":1})", R"({"$ref":"c","$id":1,"$db":"d","x":1})", R"({"$gt":1})"})
+    for (const char* text : {"{}",
+                             "[]",
+                             "1",
+                             "\"$oid\"",
+                             R"([{"$oid":"5d"}])",
+                             R"({"a":{"$oid":"5d"}})",
+                             R"({"$oid":"5d","x":1})",
+                             R"({"x":1,"$oid":"5d"})",
+                             R"({"oid":"5d"})",
+                             R"({"$Oid":"5d"})",
+                             R"({"$oi":"5d"})",
+                             R"({"$oid ":"5d"})",
+                             R"({"$date":1,"$oid":"5d"})",
+                             R"({"$type":"string"})",
+                             R"({"$regex":"a"})",
+                             R"({"$options":"i"})",
+                             R"({"$binary":"AQ=="})",
+                             R"({"$binary":{"base64":"AQ=="}})",
+                             R"({"$binary":{"base64":"","subType":"0","x":1}})",
+                             R"({"$binary":{"base64":"","subType":"0"},"$type":"0","x":1})",
+                             R"({"$timestamp":1})",
+                             R"({"$timestamp":{"t":1}})",
+                             R"({"$regularExpression":"a"})",
+                             R"({"$scope":{}})",
+                             R"({"$ref":"c"})",
+                             R"({"$ref":"c","$id":1,"x":1})",
+                             R"({"$ref":"c","$id":1,"$db":"d","x":1})",
+                             R"({"$gt":1})"})
         EXPECT_EQ(Shape(text), "none") << text;
 }
 

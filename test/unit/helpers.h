@@ -13,7 +13,9 @@
 
 namespace vm_test {
 
-inline std::string Str(const vm::Bytes& b) { return b.size() ? std::string(b.data(), b.size()) : std::string(); }
+inline std::string Str(const vm::Bytes& b) {
+    return b.size() ? std::string(b.data(), b.size()) : std::string();
+}
 
 inline std::string Hex(std::string_view bytes) {
     constexpr char kHex[] = "0123456789abcdef";
@@ -44,8 +46,10 @@ inline std::string Json(const vm::Tape& tape, uint32_t node = 0) {
     return Str(out);
 }
 
-// A value readably: null, 5, 1.5, text 'x', input 'x', bytes 00ff, {…} of an array. `Kind` says how to read a datum.
-inline std::string Show(const vm::Value& v, vm::Kind kind, vm::Output* out, const vm::Value* elements = nullptr) {
+// A value readably: null, 5, 1.5, text 'x', input 'x', bytes 00ff, {…} of an array. `Kind` says how to read a
+// datum.
+inline std::string Show(const vm::Value& v, vm::Kind kind, vm::Output* out,
+                        const vm::Value* elements = nullptr) {
     const char* at = nullptr;
     if (v.form == vm::Form::Datum || v.form == vm::Form::Bytes || v.form == vm::Form::Input)
         at = vm::AddressOf(v, out->bytes.data());
@@ -62,7 +66,8 @@ inline std::string Show(const vm::Value& v, vm::Kind kind, vm::Output* out, cons
         case vm::Form::Array: {
             std::string s = "{";
             for (uint32_t i = 0; i < v.count; ++i)
-                s += (i ? "," : "") + Show((elements ? elements : out->elements.data())[v.first + i], kind, out);
+                s += (i ? "," : "") +
+                     Show((elements ? elements : out->elements.data())[v.first + i], kind, out);
             return s + "}";
         }
         case vm::Form::Datum: break;
@@ -81,5 +86,7 @@ inline std::string Show(const vm::Value& v, vm::Kind kind, vm::Output* out, cons
 }  // namespace vm_test
 
 namespace vm {
-inline void PrintTo(Reason reason, std::ostream* to) { *to << Info(reason).name; }
+inline void PrintTo(Reason reason, std::ostream* to) {
+    *to << Info(reason).name;
+}
 }  // namespace vm

@@ -9,7 +9,8 @@ namespace {
 
 using vm_test::Repeat;
 
-// The text in a block of exactly the promised size, so that the address sanitizer sees a read past its padding.
+// The text in a block of exactly the promised size, so that the address sanitizer sees a read past its
+// padding.
 class Reader {
   public:
     Reason Read(std::string_view text, const ReadLimits& limits = {}) {
@@ -24,15 +25,19 @@ class Reader {
     std::unique_ptr<char[]> buffer_;
 };
 
-Reason Verdict(std::string_view text, const ReadLimits& limits = {}) { return Reader().Read(text, limits); }
+Reason Verdict(std::string_view text, const ReadLimits& limits = {}) {
+    return Reader().Read(text, limits);
+}
 
-std::string Text(const Node& n) { return {n.text, n.len}; }
+std::string Text(const Node& n) {
+    return {n.text, n.len};
+}
 
 TEST(JsonReaderTest, NodesInDocumentOrder) {
     Reader r;
     ASSERT_EQ(r.Read(R"( {"a": [1.50, "x"], "$b": {}, "c": null} )"), Reason::None);
-    const Type expected[] = {Type::Object, Type::Key, Type::Array, Type::Number, Type::String,
-                             Type::Key,    Type::Object, Type::Key, Type::Null};
+    const Type expected[] = {Type::Object, Type::Key,    Type::Array, Type::Number, Type::String,
+                             Type::Key,    Type::Object, Type::Key,   Type::Null};
     ASSERT_EQ(r.tape.size(), 9u);
     for (uint32_t i = 0; i < 9; ++i) EXPECT_EQ(r.tape[i].type, expected[i]) << i;
     EXPECT_EQ(r.tape[0].count, 3u);
@@ -45,18 +50,62 @@ TEST(JsonReaderTest, NodesInDocumentOrder) {
 }
 
 TEST(JsonReaderTest, RefusesWhatIsNoJson) {
-    for (const char* text :
-         {"", " ", "{", "[", "[1", "{\"a\"", "{\"a\":", "{\"a\":1", "{\"a\":1,}", "[1,]", "[,1]", "{,}", "{a:1}",
-          "{'a':1}", "{\"a\" 1}", "{\"a\":1 \"b\":2}", "{1:2}", "1 2", "{}{}", "{} x", "nul", "True", "NaN", "Infinity",
-          "-Infinity", "-", "+1", ".5", "5.", "01", "-01", "1e", "1e+", "0x1", "\"", "\"\\\"", "\"\\x41\"", "\"\\u12\"",
-          "\"\\u12g4\"", "\"a\nb\"", "\"\t\"", "\xEF\xBB\xBF{}", "\xC2\xA0{}", "/**/1", "[1]//", "\v1", "]", "}"})
+    for (const char* text : {"",
+                             " ",
+                             "{",
+                             "[",
+                             "[1",
+                             "{\"a\"",
+                             "{\"a\":",
+                             "{\"a\":1",
+                             "{\"a\":1,}",
+                             "[1,]",
+                             "[,1]",
+                             "{,}",
+                             "{a:1}",
+                             "{'a':1}",
+                             "{\"a\" 1}",
+                             "{\"a\":1 \"b\":2}",
+                             "{1:2}",
+                             "1 2",
+                             "{}{}",
+                             "{} x",
+                             "nul",
+                             "True",
+                             "NaN",
+                             "Infinity",
+                             "-Infinity",
+                             "-",
+                             "+1",
+                             ".5",
+                             "5.",
+                             "01",
+                             "-01",
+                             "1e",
+                             "1e+",
+                             "0x1",
+                             "\"",
+                             "\"\\\"",
+                             "\"\\x41\"",
+                             "\"\\u12\"",
+                             "\"\\u12g4\"",
+                             "\"a\nb\"",
+                             "\"\t\"",
+                             "\xEF\xBB\xBF{}",
+                             "\xC2\xA0{}",
+                             "/**/1",
+                             "[1]//",
+                             "\v1",
+                             "]",
+                             "}"})
         EXPECT_EQ(Verdict(text), Reason::NotJson) << text;
     EXPECT_EQ(Verdict({"{}\0", 3}), Reason::NotJson);
     EXPECT_EQ(Verdict({"\"a\0b\"", 5}), Reason::NotJson);
 }
 
 TEST(JsonReaderTest, EveryBeginningOfADocumentIsRefused) {
-    const std::string_view doc = R"({"_id":{"$oid":"5dea38"},"n":[-1.5e+3,true,null,"\u00e9\ud83d\ude00\n"],"x":{}})";
+    const std::string_view doc =
+        R"({"_id":{"$oid":"5dea38"},"n":[-1.5e+3,true,null,"\u00e9\ud83d\ude00\n"],"x":{}})";
     for (size_t n = 0; n < doc.size(); ++n) EXPECT_EQ(Verdict(doc.substr(0, n)), Reason::NotJson) << n;
     EXPECT_EQ(Verdict(doc), Reason::None);
 }
@@ -79,7 +128,8 @@ TEST(JsonReaderTest, StringsOfEveryLengthAroundTheScansWidth) {
         EXPECT_EQ(Verdict("\"" + plain + "\\"), Reason::NotJson) << n;
         ASSERT_EQ(r.Read("\"" + plain + "\\n" + plain + "\\u0041\""), Reason::None) << n;
         EXPECT_EQ(Text(r.tape[0]), plain + "\n" + plain + "A");
-        ASSERT_EQ(r.Read("\"" + plain + "\xFF\x7F\""), Reason::None) << "bytes above 0x7F are no control characters";
+        ASSERT_EQ(r.Read("\"" + plain + "\xFF\x7F\""), Reason::None)
+            << "bytes above 0x7F are no control characters";
     }
 }
 
@@ -93,8 +143,9 @@ TEST(JsonReaderTest, Escapes) {
 }
 
 TEST(JsonReaderTest, RefusesNulAndHalvesOfSurrogatePairs) {
-    for (const char* escape : {"\\u0000", "a\\u0000b", "\\ud83d", "\\ud83dx", "\\ud83d\\n", "\\ude00", "\\udc00",
-                               "x\\udfff", "\\ude00\\ud83d", "\\ud83d\\ud83d", "\\ud83d\\u0041", "\\uD800", "\\uDBFF"}) {
+    for (const char* escape :
+         {"\\u0000", "a\\u0000b", "\\ud83d", "\\ud83dx", "\\ud83d\\n", "\\ude00", "\\udc00", "x\\udfff",
+          "\\ude00\\ud83d", "\\ud83d\\ud83d", "\\ud83d\\u0041", "\\uD800", "\\uDBFF"}) {
         const std::string text = std::string("\"") + escape + "\"";
         EXPECT_EQ(Verdict(text), Reason::NotJson) << text;
         EXPECT_EQ(Verdict("{" + text + ":1}"), Reason::NotJson) << text;
@@ -104,8 +155,9 @@ TEST(JsonReaderTest, RefusesNulAndHalvesOfSurrogatePairs) {
 }
 
 TEST(JsonReaderTest, NumbersStayText) {
-    for (const char* number : {"0", "-0", "1E2", "1.50e-2", "1e131071", "1e-16383", "0e400", "1e400", "-1.5E+3", "0e1073741822",
-                               "12345678901234567890123456789012345678901234567890"}) {
+    for (const char* number :
+         {"0", "-0", "1E2", "1.50e-2", "1e131071", "1e-16383", "0e400", "1e400", "-1.5E+3", "0e1073741822",
+          "12345678901234567890123456789012345678901234567890"}) {
         Reader r;
         ASSERT_EQ(r.Read(std::string("[") + number + "]"), Reason::None) << number;
         EXPECT_EQ(Text(r.tape[1]), number);
@@ -120,8 +172,9 @@ TEST(JsonReaderTest, NumbersStayText) {
 
 TEST(JsonReaderTest, RefusesNumbersThatNumericCannotHold) {
     for (const std::string& number :
-         {std::string("1e131072"), std::string("1e-16384"), std::string("0e-2147483639"), std::string("1e2147483648"),
-          "1." + Repeat("1", 20) + "e-2147483639", "0." + Repeat("0", 16384), Repeat("9", 131073)}) {
+         {std::string("1e131072"), std::string("1e-16384"), std::string("0e-2147483639"),
+          std::string("1e2147483648"), "1." + Repeat("1", 20) + "e-2147483639", "0." + Repeat("0", 16384),
+          Repeat("9", 131073)}) {
         EXPECT_EQ(Verdict(number), Reason::NotJson) << number.substr(0, 60);
         EXPECT_EQ(Verdict("{\"x\":" + number + "}"), Reason::NotJson) << number.substr(0, 60);
     }

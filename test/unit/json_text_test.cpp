@@ -10,7 +10,9 @@ using vm_test::Json;
 using vm_test::Repeat;
 using vm_test::Str;
 
-std::string Text(std::string_view json) { return Json(Doc(json).tape); }
+std::string Text(std::string_view json) {
+    return Json(Doc(json).tape);
+}
 
 TEST(JsonTextTest, PrintsAsJsonbOut) {
     EXPECT_EQ(Text("{}"), "{}");
@@ -22,7 +24,8 @@ TEST(JsonTextTest, PrintsAsJsonbOut) {
 }
 
 TEST(JsonTextTest, EscapesAsEscapeJson) {
-    EXPECT_EQ(Text(R"("\b\f\n\r\t\"\\\/\u0001\u001f\u007f\u00e9")"), "\"\\b\\f\\n\\r\\t\\\"\\\\/\\u0001\\u001f\x7F\xC3\xA9\"");
+    EXPECT_EQ(Text(R"("\b\f\n\r\t\"\\\/\u0001\u001f\u007f\u00e9")"),
+              "\"\\b\\f\\n\\r\\t\\\"\\\\/\\u0001\\u001f\x7F\xC3\xA9\"");
     Bytes out;
     AppendJsonString("", &out);
     EXPECT_EQ(Str(out), "\"\"");

@@ -1,5 +1,5 @@
-// jsonb's stored form back to text, written from the server's jsonb.h and numeric.c alone: what the core's writers
-// produce is read here by other code than theirs.
+// jsonb's stored form back to text, written from the server's jsonb.h and numeric.c alone: what the core's
+// writers produce is read here by other code than theirs.
 #pragma once
 
 #include <cstdint>
@@ -41,7 +41,8 @@ inline bool NumericText(std::string_view payload, std::string* out) {
     const bool negative = head & (is_short ? 0x2000 : 0x4000);
     const int scale = is_short ? (head & 0x1F80) >> 7 : head & 0x3FFF;
     if (!is_short && payload.size() < 4) return false;
-    const int weight = is_short ? (head & 0x40 ? (head & 0x3F) - 64 : head & 0x3F) : static_cast<int16_t>(half(1));
+    const int weight =
+        is_short ? (head & 0x40 ? (head & 0x3F) - 64 : head & 0x3F) : static_cast<int16_t>(half(1));
     const size_t first = is_short ? 1 : 2, n = payload.size() / 2 - first;
     if (n == 0 && (weight != 0 || negative)) return false;
     if (n > 0 && (half(first) == 0 || half(first + n - 1) == 0)) return false;
@@ -101,7 +102,8 @@ class JsonbText {
                 const uint64_t from = key_start;
                 if (!Step(p, i, room, &key_start) || (Entry(p, i) & 0x70000000) != 0) return false;
                 const std::string_view key(data + from, key_start - from);
-                if (i > 0 && !(before.size() != key.size() ? before.size() < key.size() : before < key)) return false;
+                if (i > 0 && !(before.size() != key.size() ? before.size() < key.size() : before < key))
+                    return false;
                 before = key;
                 String(key);
                 *out_ += ": ";
@@ -134,7 +136,8 @@ class JsonbText {
         switch (type) {
             case 0: String({p, len}); return true;
             case 0x10000000: {
-                if (len < pad + 6 || (U32(p + pad) >> 2) != len - pad || (U32(p + pad) & 3) != 0) return false;
+                if (len < pad + 6 || (U32(p + pad) >> 2) != len - pad || (U32(p + pad) & 3) != 0)
+                    return false;
                 std::string text;
                 if (!NumericText({p + pad + 4, len - pad - 4}, &text)) return false;
                 *out_ += text;

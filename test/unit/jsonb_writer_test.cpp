@@ -28,12 +28,22 @@ TEST(JsonbWriterTest, BytesAreTheServers) {
         {"[]", "00000040"},
         {"null", "01000050000000c0"},
         {"true", "01000050000000b0"},
-        {"\"abc\"", "010000500300008061" "6263"},
-        {"5", "010000500800009020000000" "00800500"},
-        {"-0", "01000050060000901800" "00000080"},
-        {R"({"a":1})", "01000020010000800b00001061000000" "2000000000800100"},
+        {"\"abc\"",
+         "010000500300008061"
+         "6263"},
+        {"5",
+         "010000500800009020000000"
+         "00800500"},
+        {"-0",
+         "01000050060000901800"
+         "00000080"},
+        {R"({"a":1})",
+         "01000020010000800b00001061000000"
+         "2000000000800100"},
         {R"({"bb":[1,"x",null,false],"a":{"c":-1.50}})",
-         "0200002001000080020000001b0000501f000050616262000100002001000080" "0d0000106300000028000000" "00a1010088130000"
+         "0200002001000080020000001b0000501f000050616262000100002001000080"
+         "0d0000106300000028000000"
+         "00a1010088130000"
          "0400004008000090010000000000004000000020200000000080010078"},
         {R"({"a":1,"\u0061":null})", "01000020010000800000004061"},
         {R"([[],{},"é"])", "03000040040000d004000050020000000000004000000020c3a9"},
@@ -45,7 +55,12 @@ TEST(JsonbWriterTest, BytesAreTheServers) {
 // Every 32nd entry holds an offset, the others a length.
 TEST(JsonbWriterTest, OffsetStride) {
     EXPECT_EQ(Stored("[" + Repeat("true,false,", 16) + "true,false]"),
-              "22000040" "000000b0" "00000020" + Repeat("0000003000000020", 15) + "000000b0" "00000020");
+              "22000040"
+              "000000b0"
+              "00000020" +
+                  Repeat("0000003000000020", 15) +
+                  "000000b0"
+                  "00000020");
 }
 
 TEST(JsonbWriterTest, ReadsBackAsTheText) {
@@ -75,7 +90,8 @@ TEST(JsonbWriterTest, DeepDocumentsNeedNoStack) {
 }
 
 TEST(JsonbWriterTest, TooLargeIsRefused) {
-    // 300 strings of 1 MB, standing on one another: more than a JEntry can say, without the memory for it twice.
+    // 300 strings of 1 MB, standing on one another: more than a JEntry can say, without the memory for it
+    // twice.
     std::string text(1 << 20, 'x');
     Tape tape;
     tape.Push(Type::Array, nullptr, 301);

@@ -17,7 +17,8 @@ std::string Sorted(std::string_view text) {
     std::string s;
     for (size_t i = 1; i < members.size(); ++i) {
         const Node& key = doc.tape[members[i].key];
-        s += (i > 1 ? " " : "") + std::string(key.text, key.len) + "=" + vm_test::Json(doc.tape, members[i].key + 1);
+        s += (i > 1 ? " " : "") + std::string(key.text, key.len) + "=" +
+             vm_test::Json(doc.tape, members[i].key + 1);
     }
     return s;
 }
@@ -26,7 +27,8 @@ TEST(MembersTest, ByLengthThenBytes) {
     EXPECT_EQ(Sorted("{}"), "");
     EXPECT_EQ(Sorted(R"({"bb":1,"a":2,"ab":3,"":4,"c":5})"), "=4 a=2 c=5 ab=3 bb=1");
     EXPECT_EQ(Sorted(R"({"abcdz":1,"abcdy":2,"abcd":3,"abce":4})"), "abcd=3 abce=4 abcdy=2 abcdz=1");
-    EXPECT_EQ(Sorted("{\"\xC3\xA9\":1,\"zz\":2,\"\x7F\x7F\":3}"), "zz=2 \x7F\x7F=3 \xC3\xA9=1") << "bytes are unsigned";
+    EXPECT_EQ(Sorted("{\"\xC3\xA9\":1,\"zz\":2,\"\x7F\x7F\":3}"), "zz=2 \x7F\x7F=3 \xC3\xA9=1")
+        << "bytes are unsigned";
 }
 
 TEST(MembersTest, OfEqualKeysTheLastStays) {
@@ -42,8 +44,8 @@ TEST(MembersTest, ManyMembersSortAlike) {
         for (int round = 0; round < 2; ++round)
             for (int i = 0; i < n; ++i) {
                 char member[40];
-                std::snprintf(member, sizeof(member), "%s\"key%05d\":%d", text.size() > 1 ? "," : "", i * 7919 % n,
-                              i * 7919 % n * 10 + round);
+                std::snprintf(member, sizeof(member), "%s\"key%05d\":%d", text.size() > 1 ? "," : "",
+                              i * 7919 % n, i * 7919 % n * 10 + round);
                 text += member;
             }
         for (int i = 0; i < n; ++i) {

@@ -61,7 +61,8 @@ TEST(ScalarTest, TextOfEveryKind) {
     EXPECT_EQ(Text(R"({"$numberDecimal":"1E-20000"})"), "refused");
     EXPECT_EQ(Text(R"({"$numberInt":"x"})"), "refused");
     EXPECT_EQ(Text(R"({"$binary":{"base64":"AQI=","subType":"00"}})"), "'AQI='");
-    EXPECT_EQ(Text(R"({"$uuid":"c8edabc3-f738-4ca3-b68d-ab92a91478a3"})"), "'c8edabc3-f738-4ca3-b68d-ab92a91478a3'");
+    EXPECT_EQ(Text(R"({"$uuid":"c8edabc3-f738-4ca3-b68d-ab92a91478a3"})"),
+              "'c8edabc3-f738-4ca3-b68d-ab92a91478a3'");
     EXPECT_EQ(Text(R"({"$regularExpression":{"pattern":"^a","options":"im"}})"), "'/^a/im'");
     EXPECT_EQ(Text(R"({"$regex":"^a","$options":""})"), "'/^a/'");
     EXPECT_EQ(Text(R"({"$timestamp":{"t":1,"i":1}})"), "json");
@@ -69,18 +70,19 @@ TEST(ScalarTest, TextOfEveryKind) {
     EXPECT_EQ(Text(R"({"$minKey":1})"), "refused");
     EXPECT_EQ(Text(R"({"$maxKey":1})"), "refused");
     EXPECT_EQ(Text(R"({"$symbol":"s"})"), "'s'");
-    EXPECT_EQ(Text(R"({"$code":"f()"})"), "'f()'");
-    EXPECT_EQ(Text(R"({"$code":"f()","$scope":{}})"), "json");
+    EXPECT_EQ(Text(R"({"$code":"f(x);"})"), "'f(x);'");
+    EXPECT_EQ(Text(R"({"$code":"f(x);","$scope":{}})"), "json");
     EXPECT_EQ(Text(R"({"$dbPointer":{"$ref":"c","$id":1}})"), "json");
     EXPECT_EQ(Text(R"({"$ref":"c","$id":1})"), "json");
 }
 
 TEST(ScalarTest, WrappersWithNothingSensibleInside) {
-    for (const char* json :
-         {R"({"$numberInt":true})", R"({"$numberLong":{}})", R"({"$numberDouble":null})", R"({"$uuid":5})",
-          R"({"$binary":5,"$type":"00"})", R"({"$binary":"AQ==","$type":"xyz"})", R"({"$binary":"AQ==","$type":"0x"})",
-          R"({"$binary":"AQ==","$type":256})", R"({"$binary":"AQ==","$type":-1})", R"({"$binary":"AQ==","$type":""})",
-          R"({"$regex":1,"$options":""})", R"({"$regex":"a","$options":null})", R"({"$symbol":1})", R"({"$code":[]})"})
+    for (const char* json : {R"({"$numberInt":true})", R"({"$numberLong":{}})", R"({"$numberDouble":null})",
+                             R"({"$uuid":5})", R"({"$binary":5,"$type":"00"})",
+                             R"({"$binary":"AQ==","$type":"xyz"})", R"({"$binary":"AQ==","$type":"0x"})",
+                             R"({"$binary":"AQ==","$type":256})", R"({"$binary":"AQ==","$type":-1})",
+                             R"({"$binary":"AQ==","$type":""})", R"({"$regex":1,"$options":""})",
+                             R"({"$regex":"a","$options":null})", R"({"$symbol":1})", R"({"$code":[]})"})
         EXPECT_EQ(KindOf(json), ScalarKind::Composite) << json;
     EXPECT_EQ(KindOf(R"({"$oid":null})"), ScalarKind::Null);
     EXPECT_EQ(KindOf(R"({"$date":null})"), ScalarKind::Null);
@@ -109,11 +111,12 @@ TEST(ScalarTest, SubtypesAndUuids) {
 TEST(TimeOfTest, DateInEveryForm) {
     for (const char* json :
          {R"({"$date":1575648464123})", R"({"$date":1.575648464123E12})", R"({"$date":1575648464123.000})",
-          R"({"$date":"1575648464123"})", R"({"$date":" 1575648464123 "})", R"({"$date":{"$numberLong":"1575648464123"}})",
-          R"({"$date":{"$numberLong":1575648464123}})", R"({"$date":"2019-12-06T16:07:44.123Z"})",
-          R"({"$date":"2019-12-06T09:07:44.123-0700"})", R"({"$date":1575648464123,"x":1})",
-          R"({"$date":0,"$date":1575648464123})", "1575648464123", "\"1575648464123\"", "\"2019-12-06T16:07:44.123\"",
-          R"({"$numberLong":"1575648464123"})", R"({"$numberDouble":"1575648464123.0"})"})
+          R"({"$date":"1575648464123"})", R"({"$date":" 1575648464123 "})",
+          R"({"$date":{"$numberLong":"1575648464123"}})", R"({"$date":{"$numberLong":1575648464123}})",
+          R"({"$date":"2019-12-06T16:07:44.123Z"})", R"({"$date":"2019-12-06T09:07:44.123-0700"})",
+          R"({"$date":1575648464123,"x":1})", R"({"$date":0,"$date":1575648464123})", "1575648464123",
+          "\"1575648464123\"", "\"2019-12-06T16:07:44.123\"", R"({"$numberLong":"1575648464123"})",
+          R"({"$numberDouble":"1575648464123.0"})"})
         EXPECT_EQ(Time(json), "123000") << json;
     EXPECT_EQ(Time(R"({"$timestamp":{"t":1575648464,"i":7}})"), "0");
     EXPECT_EQ(Time(R"({"$timestamp":{"t":{"$numberLong":"1575648464"},"i":7}})"), "0");
@@ -132,20 +135,40 @@ TEST(TimeOfTest, NullsAndInfinities) {
 }
 
 TEST(TimeOfTest, Refusals) {
-    for (const char* json :
-         {"true", "{}", "[]", "[1575648464123]", "1.5", "\"\"", "\"now\"", "\"infinity\"", "\"-\"", "\"1.5\"", "\"0x10\"",
-          R"({"$date":""})", R"({"$date":true})", R"({"$date":1575648464123.5})", R"({"$date":"infinity"})",
-          R"({"$date":{"$date":1}})", R"({"$date":{"$oid":"5dea38507b0b3a0012345678"}})", R"({"$date":[]})",
-          R"({"$date":{"$minKey":1}})", R"({"$numberDouble":"NaN"})", R"({"$numberLong":"x"})", R"({"a":1})",
-          R"({"$timestamp":{"t":"x","i":1}})", R"({"$uuid":"c8edabc3-f738-4ca3-b68d-ab92a91478a3"})",
-          R"({"$regex":"a","$options":""})", R"({"$binary":"AQ==","$type":"00"})"})
+    for (const char* json : {"true",
+                             "{}",
+                             "[]",
+                             "[1575648464123]",
+                             "1.5",
+                             "\"\"",
+                             "\"now\"",
+                             "\"infinity\"",
+                             "\"-\"",
+                             "\"1.5\"",
+                             "\"0x10\"",
+                             R"({"$date":""})",
+                             R"({"$date":true})",
+                             R"({"$date":1575648464123.5})",
+                             R"({"$date":"infinity"})",
+                             R"({"$date":{"$date":1}})",
+                             R"({"$date":{"$oid":"5dea38507b0b3a0012345678"}})",
+                             R"({"$date":[]})",
+                             R"({"$date":{"$minKey":1}})",
+                             R"({"$numberDouble":"NaN"})",
+                             R"({"$numberLong":"x"})",
+                             R"({"a":1})",
+                             R"({"$timestamp":{"t":"x","i":1}})",
+                             R"({"$uuid":"c8edabc3-f738-4ca3-b68d-ab92a91478a3"})",
+                             R"({"$regex":"a","$options":""})",
+                             R"({"$binary":"AQ==","$type":"00"})"})
         EXPECT_EQ(Time(json), "22007") << json;
-    for (const char* json :
-         {R"({"$date":9224318016000000})", R"({"$date":-210866803200001})", R"({"$date":9223372036854775808})",
-          R"({"$date":1e400})", R"({"$date":"2019-02-30"})", R"({"$timestamp":{"t":9223372036854775807,"i":1}})",
-          "9223372036854775807", "\"99999999999999999999\""})
+    for (const char* json : {R"({"$date":9224318016000000})", R"({"$date":-210866803200001})",
+                             R"({"$date":9223372036854775808})", R"({"$date":1e400})",
+                             R"({"$date":"2019-02-30"})", R"({"$timestamp":{"t":9223372036854775807,"i":1}})",
+                             "9223372036854775807", "\"99999999999999999999\""})
         EXPECT_EQ(Time(json), "22008") << json;
-    for (const char* json : {R"({"$oid":"5dea"})", R"({"$oid":5})", R"({"$oid":"zzzz38507b0b3a0012345678"})"}) {
+    for (const char* json :
+         {R"({"$oid":"5dea"})", R"({"$oid":5})", R"({"$oid":"zzzz38507b0b3a0012345678"})"}) {
         EXPECT_EQ(Time(json), "22P02") << json;
     }
 }
