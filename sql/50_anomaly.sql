@@ -107,7 +107,7 @@ SELECT count(*) FROM vm_anomaly WHERE _id = 'U14 equal';
 -- vm_resolve_anomaly
 --
 SELECT anomaly_id AS id FROM vm_anomaly WHERE _id = 'U2 older' \gset
-SELECT vm_resolve_anomaly(:id, 'the older one is right');
+SELECT FROM vm_resolve_anomaly(:id, 'the older one is right');
 SELECT resolved_at IS NOT NULL AS resolved, resolved_by = current_user AS by_me, resolution FROM vm_anomaly WHERE anomaly_id = :id;
 -- Twice, unknown, without words: refused.
 CREATE FUNCTION refused(statement text) RETURNS boolean LANGUAGE plpgsql AS $$

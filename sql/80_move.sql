@@ -112,7 +112,9 @@ BEGIN ISOLATION LEVEL SERIALIZABLE;
 SELECT * FROM vm_move_batch('staged');
 ROLLBACK;
 BEGIN READ ONLY;
+\set VERBOSITY sqlstate
 SELECT * FROM vm_move_batch('staged');
+\set VERBOSITY default
 ROLLBACK;
 
 -- An error leaves everything where it was.
@@ -149,9 +151,12 @@ TRUNCATE shop;
 DROP TABLE staged;
 SELECT vm_create_child('shop', 'shop', 'T', 'P', 'staged');
 INSERT INTO staged (_id, _doc) VALUES ('none', NULL), ('some', '{"id": "some"}');
-\set VERBOSITY sqlstate
-SELECT count(*) FROM vm_move_batch('staged', 100, 'true) OR (_doc IS NULL');
-\set VERBOSITY default
+DO $$
+BEGIN
+    PERFORM vm.vm_move_batch('vm.staged', 100, 'true) OR (_doc IS NULL');
+EXCEPTION WHEN syntax_error THEN
+    NULL;
+END $$;
 SELECT _id FROM staged WHERE _id = 'none';
 SELECT count(*) FROM ONLY shop WHERE id IS NULL;
 
@@ -197,14 +202,14 @@ SELECT _id, incoming_time, stored_time, incoming, stored FROM vm_anomaly;
 DELETE FROM vm_anomaly;
 DROP TABLE odd CASCADE;
 -- Columns of any name.
-CREATE TABLE letters (a text, b text, c text, p text, s text, w text, x text, y text, n integer, vm_tid text, excluded text, "child" text, parent text, id text,
+CREATE TABLE letters (a text, b text, c text, p text, s text, w text, x text, y text, n integer, tid text, excluded text, "child" text, parent text, id text,
                       t timestamptz, PRIMARY KEY (c, p, s));
 SELECT vm_create_child('letters', 'odd', 'T', 'P', 'letters_child');
 INSERT INTO letters (c, p, s, w, x, t) VALUES ('1', '1', '1', 'parent', 'parent', to_timestamp(9)), ('2', '2', '2', 'parent', 'parent', to_timestamp(1));
 INSERT INTO letters_child (_id, _doc) VALUES ('1', '{"c": 1, "p": 1, "s": 1, "w": "child", "x": "child", "t": 2000}'),
-    ('2', '{"c": 2, "p": 2, "s": 2, "w": "child", "x": "child", "t": 2000, "b": "b", "vm_tid": "v"}'), ('3', '{"c": 3, "p": 3, "s": 3, "w": "child", "y": "y", "excluded": "e"}');
+    ('2', '{"c": 2, "p": 2, "s": 2, "w": "child", "x": "child", "t": 2000, "b": "b", "tid": "v"}'), ('3', '{"c": 3, "p": 3, "s": 3, "w": "child", "y": "y", "excluded": "e"}');
 SELECT * FROM vm_move_batch('letters_child');
-SELECT c, p, s, w, x, b, y, vm_tid, excluded FROM ONLY letters ORDER BY c;
+SELECT c, p, s, w, x, b, y, tid, excluded FROM ONLY letters ORDER BY c;
 SELECT _id, jsonb_strip_nulls(incoming) AS incoming, jsonb_strip_nulls(stored) AS stored, incoming_doc FROM vm_anomaly;
 DELETE FROM vm_anomaly;
 DROP TABLE letters CASCADE;
@@ -214,7 +219,7 @@ SELECT vm_create_child('counted', 'odd', 'T', 'P', 'counted_child');
 INSERT INTO counted (id, t) VALUES ('a', to_timestamp(1));
 INSERT INTO counted_child (_id, _doc) VALUES ('1', '{"id": "a", "t": 2000}'), ('2', '{"id": "b", "t": 2000}');
 SELECT * FROM vm_move_batch('counted_child');
-SELECT * FROM ONLY counted ORDER BY n;
+SELECT n IS NOT NULL AS numbered, id, t FROM ONLY counted ORDER BY id;
 DROP TABLE counted CASCADE;
 -- Only keys, nothing to update.
 CREATE TABLE keys (id text PRIMARY KEY, t timestamptz);

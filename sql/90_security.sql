@@ -91,7 +91,7 @@ RESET ROLE;
 SELECT count(*) FROM prod.staged;
 DELETE FROM vm.vm_anomaly;
 DELETE FROM vm.vm_quarantine;
-DELETE FROM prod.staged;
+DROP TABLE prod.staged;
 
 --
 -- Types and functions of the table's owner never run with more than the rights of who runs the statement
@@ -214,7 +214,7 @@ SELECT column_name, value, source, problem FROM vm.vm_preview('shop', 'prod.host
 SELECT * FROM vm.vm_move_batch('prod.hostile');
 SELECT vm.vm_define_mapping('shop', '{"watermark": "updated_at", "columns": {"amount": {"ignore": true}}}');
 SELECT * FROM vm.vm_retry_quarantine('prod.hostile');
-SELECT vm.vm_resolve_anomaly(anomaly_id, 'seen') FROM vm.vm_anomaly WHERE _id OPERATOR(pg_catalog.=) 'h1';
+SELECT FROM vm.vm_anomaly a, vm.vm_resolve_anomaly(a.anomaly_id, 'seen') WHERE a._id OPERATOR(pg_catalog.=) 'h1';
 SELECT vm.hex_to_bigint('ff'), vm.json_arr2int_arr('[1, "2"]');
 SELECT vm.vm_drop_mapping('shop');
 RESET search_path;

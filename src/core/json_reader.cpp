@@ -123,6 +123,9 @@ namespace {
 constexpr uint32_t kJsonbMaxBytes = 0x0FFFFFFF;  // JENTRY_OFFLENMASK
 constexpr uint64_t kBytesPerNode = 12;           // the most a node takes in jsonb beyond its text
 constexpr uint32_t kMaxNodes = 1u << 27;         // more can't fit in jsonb
+// jsonb_in doubles an array of 32 bytes an element, of 72 a member, until palloc's limit of 1 GB.
+constexpr uint32_t kMaxElements = 1u << 24;
+constexpr uint32_t kMaxMembers = 1u << 23;
 constexpr uint32_t kPollEvery = 1u << 12;
 constexpr size_t kMaxRecursion = 2000;           // the recursive parser is faster, but lives on the stack
 
@@ -209,6 +212,7 @@ class Handler {
     }
 
     bool Text(Type type, char* text, uint32_t len) {
+        if (len > kJsonbMaxBytes) return Stop(Reason::TooLarge);
         if (stream_->escaped() && !DecodedText(text, len, limits_.utf8)) return Stop(Reason::NotJson);
         return Push(type, text, len);
     }
@@ -221,6 +225,7 @@ class Handler {
 
     bool Close(uint32_t count) {
         Node& n = tape_[open_.back()];
+        if (count > (n.type == Type::Array ? kMaxElements : kMaxMembers)) return Stop(Reason::TooLarge);
         n.count = count;
         n.len = tape_.size();
         open_.pop_back();
@@ -236,11 +241,10 @@ class Handler {
 
 }  // namespace
 
-Reason ReadJson(char* text, size_t len, const ReadLimits& limits, Tape* tape) {
+Reason ReadJson(char* text, size_t len, const ReadLimits& limits, Tape* tape, bool* large) {
     using namespace vm_rapidjson;
     constexpr unsigned kFlags = kParseInsituFlag | kParseNumbersAsStringsFlag;
     tape->Clear();
-    if (len > kJsonbMaxBytes && !limits.judged) return Reason::NeedsServer;
     PaddedStream stream(text);
     Handler handler(&stream, limits, tape);
     GenericReader<UTF8<>, UTF8<>, ThrowingAllocator> reader;
@@ -248,7 +252,7 @@ Reason ReadJson(char* text, size_t len, const ReadLimits& limits, Tape* tape) {
     else reader.Parse<kFlags>(stream, handler);
     if (handler.reason() != Reason::None) return handler.reason();
     if (reader.HasParseError() || stream.Tell() != len) return Reason::NotJson;
-    if (!limits.judged && len + kBytesPerNode * tape->size() > kJsonbMaxBytes) return Reason::NeedsServer;
+    if (large != nullptr) *large = len + kBytesPerNode * tape->size() > kJsonbMaxBytes;
     return Reason::None;
 }
 

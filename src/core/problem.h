@@ -13,7 +13,7 @@ enum class Reason : uint8_t {
     // the document
     NotJson,         // the reader refused it; the server's jsonb_in has the last word
     NotJsonSure,     // jsonb_in is known to refuse it too, with the same SQLSTATE
-    NeedsServer,     // too deep or too large to be sure; jsonb_in decides
+    NeedsServer,     // too deep to be sure; jsonb_in decides
     TooDeep,         // deeper than the server's stack allows
     TooLarge,        // beyond a limit of jsonb
     Cancelled,       // the cancel flag was seen

@@ -54,7 +54,12 @@ Reason Workspace::Read(std::string_view doc, bool utf8, bool judged, bool object
     limits.cancel = cancel;
     limits.utf8 = utf8;
     limits.judged = judged;
-    const Reason reason = ReadJson(buffer_.get() + 1, doc.size(), limits, &tape);
+    bool large = false;
+    const Reason reason = ReadJson(buffer_.get() + 1, doc.size(), limits, &tape, &large);
+    if (reason == Reason::None && large && !judged) {
+        output.Clear();
+        if (!output.jsonb.Write(tape, 0, &output.bytes)) return Reason::TooLarge;
+    }
     if (reason == Reason::None && object && tape[0].type != Type::Object) return Reason::RootNotObject;
     return reason;
 }

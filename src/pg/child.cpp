@@ -96,6 +96,9 @@ Datum vm_create_child(PG_FUNCTION_ARGS) {
                                                    RelationGetRelationName(rel));
     char* child = quote_qualified_identifier(get_namespace_name(RelationGetNamespace(rel)), name);
     Oid child_schema = RelationGetNamespace(rel);
+    if (OidIsValid(get_relname_relid(name, child_schema)))
+        ereport(ERROR, (errcode(ERRCODE_DUPLICATE_TABLE), errmsg("table %s exists already", child),
+                        errhint("Give the child another name as the last argument, or drop the table.")));
     relation_close(rel, NoLock);
 
     SafePath path = EnterSafePath();

@@ -19,6 +19,7 @@ extern "C" {
 #include <utils/acl.h>
 #include <utils/array.h>
 #include <utils/builtins.h>
+#include <utils/fmgrprotos.h>
 #include <utils/formatting.h>
 #include <utils/guc.h>
 #include <utils/inval.h>

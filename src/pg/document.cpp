@@ -44,11 +44,13 @@ static bool HasUnicodeEscape(wall::Text doc) {
     return false;
 }
 
-// The document as the server reads it. Errors are jsonb_in's own.
+// The document as the server reads it. Errors are json_in's and jsonb_in's own; the first builds nothing and is
+// quick to refuse what is cut off.
 static wall::Text Judge(wall::Text doc) {
     char* text = (char*)MemoryContextAllocHuge(CurrentMemoryContext, doc.len + 1);
     memcpy(text, doc.data, doc.len);
     text[doc.len] = '\0';
+    DirectFunctionCall1(json_in, CStringGetDatum(text));
     Jsonb* jsonb = DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(text)));
     pfree(text);
     StringInfoData canonical;

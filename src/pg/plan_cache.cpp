@@ -5,6 +5,7 @@ extern "C" {
 #include <utils/hsearch.h>
 }
 
+#include "pg/caught.h"
 #include "pg/document.h"
 #include "pg/tables.h"
 
@@ -66,6 +67,41 @@ char* MappingRules(Oid schema, const char* mapping) {
     return result.found ? TextDatumGetCString(result.value[0]) : NULL;
 }
 
+// A default on its way through the type's own functions, where an error can be caught.
+struct DefaultTrial {
+    ColumnIo* io;
+    const wall::Row* row;
+    const wall::Value* value;
+};
+
+static void TryDefault(void* arg) {
+    DefaultTrial* trial = (DefaultTrial*)arg;
+    bool null;
+    ValueDatum(trial->io, trial->row, trial->value, &null);
+}
+
+// Refuses defaults that only the server can tell are no values of their columns' types.
+static void CheckDefaults(CompiledMapping* compiled) {
+    vm::Workspace* space = TakeWorkspace();
+    wall::ReadOptions options = {true, false, true, NULL};
+    wall::Row row;
+    wall::Problem problem;
+    if (wall::Transform(space, compiled->plan, {"{}", 2}, options, &row, &problem) != wall::Reason::None)
+        elog(ERROR, "trying the defaults of mapping \"%s\" failed", compiled->mapping);
+    for (uint32 c = 0; c < compiled->info.columns; c++) {
+        DefaultTrial trial = {compiled->io[c], &row, &row.values[c]};
+        if (!trial.io->fallible || trial.value->source != vm::kFromDefault) continue;
+        ErrorData* error = RunCaught(TryDefault, &trial);
+        if (error == NULL) continue;
+        ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+                        errmsg("mapping \"%s\": the default of column \"%s\" is no value of its type",
+                               compiled->mapping, trial.io->name),
+                        errdetail("%s", ReadableMessage(error)),
+                        errhint("Mend columns.%s.default with vm_define_mapping.", trial.io->name)));
+    }
+    GiveBackWorkspace(space, 0);
+}
+
 CompiledMapping* CompileMapping(Oid schema, const char* mapping, Relation rel, char** args, int nargs,
                                 MemoryContext parent) {
     char* rules = MappingRules(schema, mapping);
@@ -103,6 +139,7 @@ CompiledMapping* CompileMapping(Oid schema, const char* mapping, Relation rel, c
         compiled->io[column] = &compiled->table.io[i];
         compiled->any_fallible |= compiled->table.io[i].fallible;
     }
+    if (nargs >= 0 && compiled->any_fallible) CheckDefaults(compiled);
     if (compiled->info.quarantine) {
         compiled->constraints = ReadConstraints(rel, compiled->table.id_att);
         compiled->any_fallible |= compiled->constraints != NULL;

@@ -275,17 +275,27 @@ static void JudgeCaught(void* arg) {
     caught->formed = JudgeRow(work, caught->row);
 }
 
+// Whether an error says something of the document, not of the server, the transaction or the caller's rights. A
+// type's own function may raise nearly anything: 42P01 for a regclass, 0A000 for a conversion.
+static bool IsDocumentsFault(int sqlerrcode) {
+    switch (ERRCODE_TO_CATEGORY(sqlerrcode)) {
+        case ERRCODE_INSUFFICIENT_RESOURCES:
+        case ERRCODE_OPERATOR_INTERVENTION:
+        case ERRCODE_SYSTEM_ERROR:
+        case ERRCODE_TRANSACTION_ROLLBACK:
+        case ERRCODE_INVALID_TRANSACTION_STATE:
+        case ERRCODE_INTERNAL_ERROR: return false;
+        default: return sqlerrcode != ERRCODE_INSUFFICIENT_PRIVILEGE;
+    }
+}
+
 // JudgeRow in a subtransaction: what the server raises about the data becomes *words, and NULL comes back.
 static HeapTuple JudgeInSubtransaction(RowWork* work, const wall::Row* row, wall::Problem* problem,
                                        ProblemWords* words) {
     CaughtWork caught = {work, row, problem, NULL};
     ErrorData* error = RunCaught(JudgeCaught, &caught);
     if (error == NULL) return caught.formed;
-    int category = ERRCODE_TO_CATEGORY(error->sqlerrcode);
-    // Only what is wrong with the data is the document's fault.
-    if (category != ERRCODE_DATA_EXCEPTION && category != ERRCODE_INTEGRITY_CONSTRAINT_VIOLATION &&
-        category != ERRCODE_PROGRAM_LIMIT_EXCEEDED)
-        ReThrowError(error);
+    if (!IsDocumentsFault(error->sqlerrcode)) ReThrowError(error);
     words->sqlerrcode = error->sqlerrcode;
     words->message = ReadableMessage(error);
     if (work->value != NULL) {

@@ -65,7 +65,7 @@ SQL
 	return;
 }
 
-# The SQLSTATE that a script ends in, 00000 if none. settings: statements for the same session before it.
+# The SQLSTATE that a script ends in, 00000 if none.
 sub sqlstate
 {
 	my ($node, $db, $sql) = @_;
