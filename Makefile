@@ -9,7 +9,8 @@ OBJS := $(patsubst %.cpp,%.o,$(sort $(wildcard $(addprefix src/,core/*.cpp wall/
 # Every test file is in the list, in the order of its name.
 REGRESS := $(basename $(notdir $(sort $(wildcard sql/*.sql))))
 ISOLATION := $(basename $(notdir $(sort $(wildcard test/isolation/specs/*.spec))))
-ISOLATION_OPTS = --inputdir=test/isolation
+ISOLATION_OPTS = --inputdir=test/isolation --encoding=UTF8 --no-locale
+REGRESS_OPTS = --encoding=UTF8 --no-locale
 
 # The server's headers as system headers: only our own warnings show.
 PG_CPPFLAGS = -Isrc -isystem $(includedir_server) -isystem $(includedir_internal)

@@ -165,12 +165,7 @@ SELECT pg_catalog.pg_extension_config_dump('vm_anomaly', '');
 SELECT pg_catalog.pg_extension_config_dump('vm_anomaly_anomaly_id_seq', '');
 
 CREATE FUNCTION vm_resolve_anomaly(anomaly_id bigint, resolution text) RETURNS void
-LANGUAGE sql
-BEGIN ATOMIC
-    UPDATE vm_anomaly a SET resolved_at = clock_timestamp(), resolved_by = current_user,
-        resolution = vm_resolve_anomaly.resolution
-    WHERE a.anomaly_id = vm_resolve_anomaly.anomaly_id AND a.resolved_at IS NULL;
-END;
+AS 'MODULE_PATHNAME' LANGUAGE C;
 COMMENT ON FUNCTION vm_resolve_anomaly(bigint, text) IS 'mark an anomaly resolved, saying what was decided';
 
 --

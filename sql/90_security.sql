@@ -1,6 +1,6 @@
 -- Least privilege, and hostile surroundings.
 SET client_min_messages = warning;
-DROP ROLE IF EXISTS vm_test_feed, vm_test_dba, vm_test_nobody;
+DROP ROLE IF EXISTS regress_vm_feed, regress_vm_dba, regress_vm_nobody;
 RESET client_min_messages;
 SET timezone = 'UTC';
 SET datestyle = 'ISO, YMD';
@@ -15,16 +15,16 @@ WHERE c.relnamespace = 'vm'::regnamespace AND acl.grantee = 0;
 -- Nothing runs with its owner's rights as a whole.
 SELECT p.proname FROM pg_proc p WHERE p.pronamespace = 'vm'::regnamespace AND p.prosecdef;
 
-CREATE ROLE vm_test_feed;
-CREATE ROLE vm_test_dba;
-CREATE ROLE vm_test_nobody;
-CREATE SCHEMA prod AUTHORIZATION vm_test_dba;
-GRANT USAGE ON SCHEMA vm, prod TO vm_test_nobody, vm_test_feed, vm_test_dba;
+CREATE ROLE regress_vm_feed;
+CREATE ROLE regress_vm_dba;
+CREATE ROLE regress_vm_nobody;
+CREATE SCHEMA prod AUTHORIZATION regress_vm_dba;
+GRANT USAGE ON SCHEMA vm, prod TO regress_vm_nobody, regress_vm_feed, regress_vm_dba;
 
 --
 -- Nobody
 --
-SET ROLE vm_test_nobody;
+SET ROLE regress_vm_nobody;
 SELECT vm.hex_to_bigint('ff'), vm.json_arr2int_arr('[1]');
 SELECT vm.vm_define_mapping('x', '{}');
 SELECT vm.vm_drop_mapping('voucher');
@@ -43,13 +43,13 @@ RESET ROLE;
 --
 -- Who owns the parent makes the child, if he may
 --
-SET ROLE vm_test_dba;
+SET ROLE regress_vm_dba;
 CREATE TABLE prod.shop (id text PRIMARY KEY, amount integer, updated_at timestamptz);
 SELECT vm.vm_create_child('prod.shop', 'shop', 'T', 'P', 'staged');
 RESET ROLE;
 GRANT EXECUTE ON FUNCTION vm.vm_define_mapping(text, jsonb), vm.vm_create_child(regclass, text, text, text, name), vm.vm_transform(),
-    vm.vm_move_batch(regclass, integer, text), vm.vm_retry_quarantine(regclass) TO vm_test_dba;
-SET ROLE vm_test_dba;
+    vm.vm_move_batch(regclass, integer, text), vm.vm_retry_quarantine(regclass) TO regress_vm_dba;
+SET ROLE regress_vm_dba;
 SELECT vm.vm_define_mapping('shop', '{"watermark": "updated_at", "on_error": "quarantine"}');
 SELECT vm.vm_create_child('prod.shop', 'shop', 'T', 'P', 'staged');
 SELECT vm.vm_create_child('vm.vm_mapping', 'shop', 'T', 'P', 'stolen');
@@ -59,10 +59,10 @@ SELECT mapping, defined_by FROM vm.vm_mapping WHERE mapping = 'shop';
 --
 -- A feed that may only write to the child: bad documents, late ones and good ones
 --
-GRANT INSERT, UPDATE ON prod.staged TO vm_test_feed;
-GRANT SELECT (_id, _doc) ON prod.staged TO vm_test_feed;
-REVOKE USAGE ON SCHEMA vm FROM vm_test_feed;
-SET ROLE vm_test_feed;
+GRANT INSERT, UPDATE ON prod.staged TO regress_vm_feed;
+GRANT SELECT (_id, _doc) ON prod.staged TO regress_vm_feed;
+REVOKE USAGE ON SCHEMA vm FROM regress_vm_feed;
+SET ROLE regress_vm_feed;
 INSERT INTO prod.staged (_id, _doc) VALUES ('1', '{"id": "1", "amount": 1, "updated_at": 2000}'), ('2', '{"id": "2", "amount": "x"}');
 UPDATE prod.staged SET _doc = '{"id": "1", "amount": 2, "updated_at": 1000}' WHERE _id = '1';
 COPY prod.staged (_id, _doc) FROM stdin;
@@ -77,14 +77,14 @@ RESET ROLE;
 SELECT _id, kind FROM vm.vm_anomaly;
 SELECT _id, settled_by FROM vm.vm_quarantine ORDER BY quarantine_id;
 -- The mover reads and deletes in the child as itself.
-SET ROLE vm_test_dba;
+SET ROLE regress_vm_dba;
 SELECT * FROM vm.vm_move_batch('prod.staged');
 SELECT count(*) FROM vm.vm_anomaly;
 SELECT * FROM vm.vm_retry_quarantine('prod.staged');
 RESET ROLE;
-GRANT EXECUTE ON FUNCTION vm.vm_move_batch(regclass, integer, text), vm.vm_retry_quarantine(regclass) TO vm_test_nobody;
+GRANT EXECUTE ON FUNCTION vm.vm_move_batch(regclass, integer, text), vm.vm_retry_quarantine(regclass) TO regress_vm_nobody;
 INSERT INTO prod.staged (_id, _doc) VALUES ('5', '{"id": "5"}');
-SET ROLE vm_test_nobody;
+SET ROLE regress_vm_nobody;
 SELECT * FROM vm.vm_move_batch('prod.staged');
 SELECT * FROM vm.vm_retry_quarantine('prod.staged');
 RESET ROLE;
@@ -96,7 +96,7 @@ DROP TABLE prod.staged;
 --
 -- Types and functions of the table's owner never run with more than the rights of who runs the statement
 --
-SET ROLE vm_test_dba;
+SET ROLE regress_vm_dba;
 CREATE TABLE prod.ran_as (what text, who text);
 GRANT INSERT ON prod.ran_as TO PUBLIC;
 CREATE TYPE prod.mood AS ENUM ('ok', 'sad');
@@ -129,7 +129,7 @@ BEGIN
 END $$;
 CREATE FUNCTION prod.evil_index(text) RETURNS text IMMUTABLE LANGUAGE plpgsql AS $$
 BEGIN
-    IF current_user NOT IN ('vm_test_dba', 'vm_test_feed') THEN
+    IF current_user NOT IN ('regress_vm_dba', 'regress_vm_feed') THEN
         RAISE EXCEPTION 'index expression runs as %', current_user;
     END IF;
     RETURN $1;
@@ -138,19 +138,19 @@ CREATE TABLE prod.trap (id text PRIMARY KEY, mood prod.mood, pair prod.pair, wor
 CREATE INDEX ON prod.trap (prod.evil_index(id));
 SELECT vm.vm_define_mapping('trap', '{"watermark": "updated_at", "on_error": "quarantine"}');
 SELECT vm.vm_create_child('prod.trap', 'trap', 'T', 'P', 'trapped');
-GRANT SELECT, INSERT, UPDATE ON prod.trapped TO vm_test_feed;
+GRANT SELECT, INSERT, UPDATE ON prod.trapped TO regress_vm_feed;
 CREATE TRIGGER evil BEFORE INSERT OR UPDATE OR DELETE ON prod.trap FOR EACH ROW EXECUTE FUNCTION prod.evil_trigger();
 CREATE TRIGGER evil BEFORE INSERT OR UPDATE OR DELETE ON prod.trapped FOR EACH ROW EXECUTE FUNCTION prod.evil_trigger();
 INSERT INTO prod.trap VALUES ('1', 'sad', ('a', 1), 'c', to_timestamp(9));
-SET ROLE vm_test_feed;
+SET ROLE regress_vm_feed;
 INSERT INTO prod.trapped (_id, _doc) VALUES ('1', '{"id": "1", "mood": "ok", "pair": "(b,2)", "word": "c", "updated_at": 2000}'), ('2', '{"id": "2", "mood": "bad", "word": "c"}');
 UPDATE prod.trapped SET _doc = '{"id": "1", "mood": "sad", "pair": "(c,3)", "word": "c", "updated_at": 1000}' WHERE _id = '1';
-SET ROLE vm_test_dba;
+SET ROLE regress_vm_dba;
 SELECT * FROM vm.vm_move_batch('prod.trapped');
 SELECT retried FROM vm.vm_retry_quarantine('prod.trapped');
 SELECT count(*) FROM vm.vm_preview('trap', 'prod.trapped', '{"id": "1", "word": "c", "mood": "ok"}');
 RESET ROLE;
-SELECT DISTINCT what, who FROM prod.ran_as WHERE who NOT IN ('vm_test_dba', 'vm_test_feed') ORDER BY 1, 2;
+SELECT DISTINCT what, who FROM prod.ran_as WHERE who NOT IN ('regress_vm_dba', 'regress_vm_feed') ORDER BY 1, 2;
 SELECT count(*) > 0 AS seen FROM prod.ran_as;
 
 --
@@ -158,7 +158,7 @@ SELECT count(*) > 0 AS seen FROM prod.ran_as;
 --
 CREATE SCHEMA evil;
 GRANT ALL ON SCHEMA evil TO PUBLIC;
-SET ROLE vm_test_nobody;
+SET ROLE regress_vm_nobody;
 CREATE TABLE evil.called (what text);
 GRANT ALL ON evil.called TO PUBLIC;
 CREATE FUNCTION evil.note(what text) RETURNS void LANGUAGE sql AS 'INSERT INTO evil.called VALUES (what)';
@@ -227,9 +227,9 @@ SELECT (SELECT count(*) FROM evil.vm_anomaly) AS anomalies, (SELECT count(*) FRO
 
 SET client_min_messages = warning;
 DROP SCHEMA evil, prod CASCADE;
-REVOKE ALL ON ALL FUNCTIONS IN SCHEMA vm FROM vm_test_feed, vm_test_dba, vm_test_nobody;
-REVOKE ALL ON SCHEMA vm FROM vm_test_feed, vm_test_dba, vm_test_nobody;
-DROP ROLE vm_test_feed, vm_test_dba, vm_test_nobody;
+REVOKE ALL ON ALL FUNCTIONS IN SCHEMA vm FROM regress_vm_feed, regress_vm_dba, regress_vm_nobody;
+REVOKE ALL ON SCHEMA vm FROM regress_vm_feed, regress_vm_dba, regress_vm_nobody;
+DROP ROLE regress_vm_feed, regress_vm_dba, regress_vm_nobody;
 DELETE FROM vm.vm_mapping WHERE NOT shipped;
 DELETE FROM vm.vm_anomaly;
 DELETE FROM vm.vm_quarantine;

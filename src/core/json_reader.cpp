@@ -131,7 +131,6 @@ constexpr size_t kMaxRecursion = 2000;           // the recursive parser is fast
 
 // RapidJSON does not look at what malloc returns.
 struct ThrowingAllocator {
-    static const bool kNeedFree = true;
     void* Malloc(size_t size) {
         if (size == 0) return nullptr;
         if (void* p = std::malloc(size)) return p;

@@ -2,6 +2,10 @@
 
 #include "pg/tables.h"
 
+extern "C" {
+PG_FUNCTION_INFO_V1(vm_resolve_anomaly);
+}
+
 // The parent's columns of a row. Casts and output functions of the table's types run here, so with the caller's
 // rights.
 static SqlArg RowAsJsonb(Relation child, HeapTuple row) {
@@ -33,4 +37,28 @@ void RecordAnomaly(const CompiledMapping* compiled, const Anomaly* anomaly) {
                     ExtensionName(compiled->schema, "vm_anomaly")),
            args, lengthof(args), 0);
     LeaveAsOwner(owner);
+}
+
+extern "C" {
+
+// vm_resolve_anomaly(anomaly_id bigint, resolution text), with the caller's rights on vm_anomaly.
+// Error: there is no such open anomaly (02000).
+Datum vm_resolve_anomaly(PG_FUNCTION_ARGS) {
+    RequireArguments(fcinfo, 2);
+    SqlArg args[] = {{INT8OID, PG_GETARG_DATUM(0), false},
+                     {TEXTOID, PG_GETARG_DATUM(1), false},
+                     TextArg(GetUserNameFromId(GetUserId(), false))};
+    SafePath path = EnterSafePath();
+    uint64 rows = RunSql(psprintf("UPDATE %s SET resolved_at = clock_timestamp(), resolved_by = $3, resolution = $2 "
+                                  "WHERE anomaly_id = $1 AND resolved_at IS NULL",
+                                  ExtensionName(ExtensionSchema(fcinfo), "vm_anomaly")),
+                         args, lengthof(args), 0)
+                      .rows;
+    LeaveSafePath(path);
+    if (rows == 0)
+        ereport(ERROR, (errcode(ERRCODE_NO_DATA),
+                        errmsg("there is no open anomaly " INT64_FORMAT, PG_GETARG_INT64(0)),
+                        errhint("Open ones are the rows of vm_anomaly where resolved_at IS NULL.")));
+    PG_RETURN_VOID();
+}
 }

@@ -6,7 +6,7 @@
 extern "C" {
 #include <catalog/pg_inherits.h>
 #include <common/md5.h>
-#include <parser/parse_func.h>
+#include <tcop/utility.h>
 
 PG_FUNCTION_INFO_V1(vm_create_child);
 }
@@ -43,6 +43,11 @@ static char* ChildName(const char* parent, const char* tenant, const char* proje
 }
 
 static void CheckParent(Relation rel) {
+    if (get_attnum(RelationGetRelid(rel), "_doc") != InvalidAttrNumber)
+        ereport(ERROR, (errcode(ERRCODE_WRONG_OBJECT_TYPE),
+                        errmsg("table %s is itself a child", RelationGetRelationName(rel)),
+                        errdetail("It has a column _doc for a feed's documents."),
+                        errhint("Give the table that the application uses as parent.")));
     if (rel->rd_rel->relkind == RELKIND_RELATION && !rel->rd_rel->relispartition) return;
     ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
                     errmsg("table %s cannot be a parent", RelationGetRelationName(rel)),
@@ -70,10 +75,26 @@ static void CopyIndexes(Oid parent, const char* child) {
         Run(psprintf("%.*s%s%s", (int)(at - parts[i]), parts[i], child, at + 1));
     }
     char** constraints = Ask(
-        "SELECT pg_get_constraintdef(oid) FROM pg_constraint WHERE conrelid = $1 AND contype IN ('u', 'x', 'f') "
-        "ORDER BY contype, conname",
+        "SELECT pg_get_constraintdef(oid) FROM pg_constraint WHERE conrelid = $1 AND (contype IN ('u', 'x') OR "
+        "contype = 'f' AND confrelid <> conrelid) ORDER BY contype, conname",
         parent, &n);
     for (uint64 i = 0; i < n; i++) Run(psprintf("ALTER TABLE %s ADD %s", child, constraints[i]));
+    char** left_out = Ask("SELECT quote_ident(conname) FROM pg_constraint WHERE conrelid = $1 AND contype = 'f' AND "
+                          "confrelid = conrelid ORDER BY 1",
+                          parent, &n);
+    for (uint64 i = 0; i < n; i++)
+        ereport(NOTICE, (errmsg("foreign key %s is not copied to the child", left_out[i]),
+                         errdetail("It refers to the parent itself, and a row still staged is not in the parent.")));
+}
+
+// Children do not inherit an identity: they draw from the same sequence.
+static void CopyIdentities(Oid parent, const char* child) {
+    uint64 n;
+    char** defaults = Ask(
+        "SELECT format('ALTER COLUMN %I SET DEFAULT nextval(%L)', attname, pg_get_serial_sequence(attrelid::regclass::text, attname)) "
+        "FROM pg_attribute WHERE attrelid = $1 AND attidentity <> '' AND NOT attisdropped ORDER BY attnum",
+        parent, &n);
+    for (uint64 i = 0; i < n; i++) Run(psprintf("ALTER TABLE ONLY %s %s", child, defaults[i]));
 }
 
 extern "C" {
@@ -82,6 +103,7 @@ extern "C" {
 // Errors: the parent is no ordinary table (0A000), the mapping does not fit it (22023), the name is taken (42P07).
 Datum vm_create_child(PG_FUNCTION_ARGS) {
     RequireArguments(fcinfo, 4);
+    PreventCommandIfReadOnly("vm_create_child()");
     Oid schema = ExtensionSchema(fcinfo);
     Oid parent = PG_GETARG_OID(0);
     char* mapping = text_to_cstring(PG_GETARG_TEXT_PP(1));
@@ -111,6 +133,7 @@ Datum vm_create_child(PG_FUNCTION_ARGS) {
     Ask("SELECT name FROM pg_settings WHERE $1 IS NOT NULL AND name = 'default_toast_compression' AND 'lz4' = ANY (enumvals)",
         parent, &n);
     if (n > 0) Run(psprintf("ALTER TABLE %s ALTER COLUMN _doc SET COMPRESSION lz4", child));
+    CopyIdentities(parent, child);
     CopyIndexes(parent, child);
     Run(psprintf("CREATE TRIGGER vm_transform BEFORE INSERT OR UPDATE OF _doc ON %s FOR EACH ROW EXECUTE FUNCTION "
                  "%s(%s, %s, %s)",

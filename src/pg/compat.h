@@ -9,6 +9,7 @@ extern "C" {
 #include <access/table.h>
 #include <access/xact.h>
 #include <catalog/namespace.h>
+#include <catalog/pg_collation.h>
 #include <catalog/pg_type.h>
 #include <commands/trigger.h>
 #include <executor/spi.h>

@@ -112,7 +112,6 @@ static void FreePlan(void* plan) { SPI_freeplan((SPIPlanPtr)plan); }
 
 // Prepares the query; the plan is freed with `context`. SPI is connected.
 static void PrepareKey(UniqueKey* key, const Oid* types, MemoryContext context) {
-    SafePath path = EnterSafePath();
     SPIPlanPtr plan = SPI_prepare(key->sql, key->columns + 2, (Oid*)types);
     if (plan == NULL) elog(ERROR, "SPI_prepare failed: %s", SPI_result_code_string(SPI_result));
     MemoryContextCallback* callback = (MemoryContextCallback*)MemoryContextAllocZero(context, sizeof(*callback));
@@ -121,7 +120,6 @@ static void PrepareKey(UniqueKey* key, const Oid* types, MemoryContext context) 
     SPI_keepplan(plan);
     MemoryContextRegisterResetCallback(context, callback);
     key->plan = plan;
-    LeaveSafePath(path);
 }
 
 static void CheckKey(UniqueKey* key, Relation rel, HeapTuple row, ItemPointer self, SqlArg id,
@@ -168,7 +166,7 @@ void CheckConstraints(ChildConstraints* constraints, Relation rel, HeapTuple row
         }
     }
     // A feed's role need not be able to read the child: as the server does for foreign keys, its owner does.
-    AsOwner owner = EnterAsTableOwner(RelationGetRelid(rel), false);
+    AsOwner owner = EnterAsTableOwner(RelationGetRelid(rel));
     for (int i = 0; i < constraints->keys; i++)
         CheckKey(&constraints->key[i], rel, row, old ? &old->t_self : &nowhere, id, constraints->context);
     LeaveAsOwner(owner);

@@ -61,7 +61,7 @@ Datum vm_drop_mapping(PG_FUNCTION_ARGS) {
                                 "JOIN pg_proc p ON p.oid = t.tgfoid WHERE p.pronamespace = $2 "
                                 "AND p.proname = 'vm_transform' AND t.tgnargs > 0 "
                                 "AND substring(t.tgargs FROM 1 FOR position('\\x00'::bytea IN t.tgargs) - 1) = "
-                                "convert_to($1, getdatabaseencoding()) LIMIT 1",
+                                "convert_to($1, getdatabaseencoding()) ORDER BY 1 LIMIT 1",
                                 args, 2, 2);
         if (user.found)
             ereport(ERROR, (errcode(ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST),

@@ -9,6 +9,7 @@
 extern "C" {
 #include <catalog/pg_index.h>
 #include <catalog/pg_inherits.h>
+#include <tcop/utility.h>
 
 PG_FUNCTION_INFO_V1(vm_move_batch);
 }
@@ -17,7 +18,8 @@ PG_FUNCTION_INFO_V1(vm_move_batch);
 struct MoveSql {
     char* child;        // qualified
     char* parent;       // qualified
-    char* columns;      // a, b, c: those of the parent that are not generated or identity
+    char* columns;      // a, b, c: those of the parent that are not generated
+    char* compared;     // the same without identities, which are another each time
     char* key;          // columns of the arbiter
     char* set;          // a = excluded.a, …; empty if all are keys
     char* newer;        // excluded is newer than p
@@ -75,7 +77,7 @@ static char* Watermark(const CompiledMapping* compiled, const char* alias) {
 
 static MoveSql BuildSql(const CompiledMapping* compiled, Relation child, Relation parent) {
     MoveSql sql = {};
-    sql.columns = sql.key = sql.set = sql.match = sql.match_parent = pstrdup("");
+    sql.columns = sql.compared = sql.key = sql.set = sql.match = sql.match_parent = pstrdup("");
     sql.child = quote_qualified_identifier(get_namespace_name(RelationGetNamespace(child)), RelationGetRelationName(child));
     sql.parent = quote_qualified_identifier(get_namespace_name(RelationGetNamespace(parent)), RelationGetRelationName(parent));
 
@@ -84,39 +86,42 @@ static MoveSql BuildSql(const CompiledMapping* compiled, Relation child, Relatio
     TupleDesc desc = RelationGetDescr(parent);
     for (int i = 0; i < desc->natts; i++) {
         Form_pg_attribute att = TupleDescAttr(desc, i);
-        if (att->attisdropped || att->attgenerated || att->attidentity) continue;
+        if (att->attisdropped || att->attgenerated) continue;
         const char* name = quote_identifier(NameStr(att->attname));
         int k = 0;
         while (k < key->indnkeyatts && key->indkey.values[k] != att->attnum) k++;
         sql.columns = Appended(sql.columns, ", ", name);
+        if (att->attidentity) continue;  // the parent's row keeps its own
+        sql.compared = Appended(sql.compared, ", ", name);
         if (k < key->indnkeyatts) {
             char* equals = IndexEquality(index, k);
             sql.key = Appended(sql.key, ", ", name);
-            sql.match = Appended(sql.match, " AND ", psprintf("s.%s %s w.%s", name, equals, name));
-            sql.match_parent = Appended(sql.match_parent, " AND ", psprintf("p.%s %s c.%s", name, equals, name));
+            sql.match = Appended(sql.match, " AND ", psprintf("vm_s.%s %s vm_w.%s", name, equals, name));
+            sql.match_parent = Appended(sql.match_parent, " AND ", psprintf("vm_p.%s %s vm_c.%s", name, equals, name));
         } else {
             sql.set = Appended(sql.set, ", ", psprintf("%s = excluded.%s", name, name));
         }
     }
     relation_close(index, AccessShareLock);
 
-    sql.watermark_c = Watermark(compiled, "c");
-    sql.watermark_p = Watermark(compiled, "p");
+    sql.watermark_c = Watermark(compiled, "vm_c");
+    sql.watermark_p = Watermark(compiled, "vm_p");
     char* excluded = Watermark(compiled, "excluded");
     sql.newer = compiled->info.watermarks == 0
                     ? pstrdup("false")
                     : psprintf("(%s > %s OR (%s IS NULL AND %s IS NOT NULL))", excluded, sql.watermark_p,
                                sql.watermark_p, excluded);
-    sql.order = psprintf("%s DESC NULLS LAST, c.ctid DESC", sql.watermark_c);
+    sql.order = psprintf("%s DESC NULLS LAST, vm_c.ctid DESC", sql.watermark_c);
     return sql;
 }
 
 // Up to batch_size rows that have their document, as a tid[]; the caller's filter sees the caller's search_path.
 static SqlResult ChooseRows(const MoveSql* sql, int batch_size, const char* filter) {
     SqlArg args[] = {{INT8OID, Int64GetDatum(batch_size), false}};
-    return RunSql(psprintf("SELECT pg_catalog.array_agg(b.ctid), pg_catalog.count(*) FROM (SELECT ctid FROM ONLY %s "
-                           "WHERE _doc IS NOT NULL%s%s%s LIMIT $1) b",
-                           sql->child, filter ? " AND (" : "", filter ? filter : "", filter ? "\n)" : ""),
+    return RunSql(psprintf("SELECT pg_catalog.array_agg(vm_b.vm_tid), pg_catalog.count(*) FROM (SELECT vm_a.vm_tid FROM "
+                           "(SELECT ctid AS vm_tid, _doc AS vm_doc FROM ONLY %s WHERE %s\n) vm_a "
+                           "WHERE vm_a.vm_doc IS NOT NULL LIMIT $1) vm_b",
+                           sql->child, filter ? filter : "true"),
                   args, 1, 2);
 }
 
@@ -127,12 +132,12 @@ static void RecordLosers(const CompiledMapping* compiled, const MoveSql* sql, Re
     bool has_id = get_attnum(RelationGetRelid(child), "_id") != InvalidAttrNumber;
     if (SPI_connect() != SPI_OK_CONNECT) elog(ERROR, "SPI_connect failed");
     char* query = psprintf(
-        "SELECT %s, %s, %s, to_jsonb(c) - '{_id,_doc}'::text[], to_jsonb(p), c._doc::text "
-        "FROM ONLY %s c LEFT JOIN ONLY %s p ON %s WHERE c.ctid = ANY ($1) AND "
-        "(SELECT x::text FROM (SELECT %s FROM (SELECT c.*) y) x) IS DISTINCT FROM "
-        "(SELECT x::text FROM (SELECT %s FROM (SELECT p.*) y) x)",
-        has_id ? "c._id::text" : "NULL", sql->watermark_c, sql->watermark_p, sql->child, sql->parent,
-        sql->match_parent, sql->columns, sql->columns);
+        "SELECT %s, %s, %s, to_jsonb(vm_c) - '{_id,_doc}'::text[], to_jsonb(vm_p), vm_c._doc::text "
+        "FROM ONLY %s vm_c LEFT JOIN ONLY %s vm_p ON %s WHERE vm_c.ctid = ANY ($1) AND "
+        "(SELECT vm_x::text FROM (SELECT %s FROM (SELECT vm_c.*) vm_y) vm_x) IS DISTINCT FROM "
+        "(SELECT vm_x::text FROM (SELECT %s FROM (SELECT vm_p.*) vm_y) vm_x)",
+        has_id ? "vm_c._id::text" : "NULL", sql->watermark_c, sql->watermark_p, sql->child, sql->parent,
+        sql->match_parent, sql->compared, sql->compared);
     if (SPI_execute_with_args(query, 1, types, values, NULL, false, 0) != SPI_OK_SELECT)
         elog(ERROR, "reading rows that lost failed");
     SPITupleTable* rows = SPI_tuptable;
@@ -166,13 +171,13 @@ static Moved MoveRows(const CompiledMapping* compiled, const MoveSql* sql, Relat
     char* conflict = sql->set[0] ? psprintf("DO UPDATE SET %s WHERE %s", sql->set, sql->newer) : pstrdup("DO NOTHING");
     // Of several rows with one key the newest goes; what is older is a loser like any other.
     SqlResult result = RunSql(
-        psprintf("WITH s AS MATERIALIZED (SELECT DISTINCT ON (%s) c.ctid AS vm_tid, %s FROM ONLY %s c "
-                 "WHERE c.ctid = ANY ($1) ORDER BY %s, %s), "
-                 "w AS (INSERT INTO %s AS p (%s) SELECT %s FROM s ON CONFLICT (%s) %s "
-                 "RETURNING %s, p.xmax::text = '0' AS vm_inserted) "
-                 "SELECT count(w.*) FILTER (WHERE w.vm_inserted), count(w.*) FILTER (WHERE NOT w.vm_inserted), "
-                 "coalesce(array_agg(s.vm_tid) FILTER (WHERE w.vm_inserted IS NOT NULL), '{}') "
-                 "FROM s LEFT JOIN w ON %s",
+        psprintf("WITH vm_s AS MATERIALIZED (SELECT DISTINCT ON (%s) vm_c.ctid AS vm_tid, %s FROM ONLY %s vm_c "
+                 "WHERE vm_c.ctid = ANY ($1) ORDER BY %s, %s), "
+                 "vm_w AS (INSERT INTO %s AS vm_p (%s) OVERRIDING SYSTEM VALUE SELECT %s FROM vm_s ON CONFLICT (%s) %s "
+                 "RETURNING %s, vm_p.xmax::text = '0' AS vm_inserted) "
+                 "SELECT count(*) FILTER (WHERE vm_w.vm_inserted), count(*) FILTER (WHERE NOT vm_w.vm_inserted), "
+                 "coalesce(array_agg(vm_s.vm_tid) FILTER (WHERE vm_w.vm_inserted IS NOT NULL), '{}') "
+                 "FROM vm_s LEFT JOIN vm_w ON %s",
                  sql->key, sql->columns, sql->child, sql->key, sql->order, sql->parent, sql->columns, sql->columns,
                  sql->key, conflict, sql->key, sql->match),
         args, 1, 3);
@@ -203,6 +208,7 @@ Datum vm_move_batch(PG_FUNCTION_ARGS) {
     int batch_size = PG_GETARG_INT32(1);
     if (batch_size < 1)
         ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("batch_size must be at least 1")));
+    PreventCommandIfReadOnly("vm_move_batch()");
     if (IsolationUsesXactSnapshot())
         ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("rows can be moved only at READ COMMITTED"),
                         errdetail("An older snapshot would show rows where they no longer are."),

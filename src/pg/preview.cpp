@@ -98,6 +98,7 @@ Datum vm_preview(PG_FUNCTION_ARGS) {
             if (found->path[0]) strlcpy(source, found->path, sizeof(source));
         } else if ((error = RunCaught(PrintValue, &printing)) != NULL) {
             problem = ReadableMessage(error);
+            if (compiled->io[c]->array) snprintf(source + strlen(source), sizeof(source) - strlen(source), "[%d]", compiled->io[c]->element);
         }
         Put(result, compiled->io[c]->name, problem ? NULL : printing.text, source[0] ? source : NULL, problem);
     }

@@ -37,7 +37,21 @@ bool AnyQuarantined(Oid schema, Oid child) {
     return result.found;
 }
 
-void SettleQuarantine(Oid schema, Oid child, const char* id) {
+bool quarantine_retry = false;
+
+static bool RowExists(Oid child, const char* id) {
+    if (get_attnum(child, "_id") == InvalidAttrNumber) return false;
+    char* sql = psprintf("SELECT true FROM ONLY %s WHERE _id = %s LIMIT 1",
+                         quote_qualified_identifier(get_namespace_name(get_rel_namespace(child)), get_rel_name(child)),
+                         quote_literal_cstr(id));
+    AsOwner owner = EnterAsTableOwner(child);
+    bool found = RunSql(sql, NULL, 0, 1).found;
+    LeaveAsOwner(owner);
+    return found;
+}
+
+void SettleQuarantine(Oid schema, Oid child, const char* id, bool insert) {
+    if (insert && RowExists(child, id)) return;
     SqlArg args[] = {OidArg(REGCLASSOID, child), TextArg(id)};
     AsOwner owner = EnterAsOwner(schema);
     RunSql(psprintf("UPDATE %s SET settled_at = clock_timestamp(), settled_by = 'good document' "

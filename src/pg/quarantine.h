@@ -11,5 +11,9 @@ void Quarantine(const CompiledMapping* compiled, Relation child, const char* id,
 // Whether any document of the child is open in quarantine.
 bool AnyQuarantined(Oid schema, Oid child);
 
-// Settles what is open for an _id: a good document has arrived.
-void SettleQuarantine(Oid schema, Oid child, const char* id);
+// Settles what is open for an _id: a good document has been taken. On INSERT a row of that _id means that an UPDATE is
+// to follow, which judges the document: nothing is settled yet.
+void SettleQuarantine(Oid schema, Oid child, const char* id, bool insert);
+
+// While a retry sends a document, it does the settling itself.
+extern bool quarantine_retry;

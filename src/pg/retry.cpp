@@ -14,22 +14,23 @@ struct Case {
     Oid child;
     char* id;      // or NULL
     char* doc;
-    int attempts;
+    bool update;   // what the feed did
+    int attempts;  // failures so far
+    bool gone;     // settled by somebody else meanwhile
     bool settled;
 };
 
-static bool HasIdColumn(Oid child) { return get_attnum(child, "_id") != InvalidAttrNumber; }
-
-// How often the case has failed, and whether it is settled, as it stands now.
-static void LookAgain(const Case* c, int* attempts, bool* settled) {
+// Locks the case; false if it is settled by now. Failures so far come up to date.
+static bool LockCase(Case* c) {
     SqlArg args[] = {{INT8OID, Int64GetDatum(c->number), false}};
     AsOwner owner = EnterAsOwner(c->schema);
-    SqlResult now = RunSql(psprintf("SELECT attempts, settled_at IS NOT NULL FROM %s WHERE quarantine_id = $1",
+    SqlResult now = RunSql(psprintf("SELECT attempts FROM %s WHERE quarantine_id = $1 AND settled_at IS NULL FOR UPDATE",
                                     ExtensionName(c->schema, "vm_quarantine")),
-                           args, 1, 2);
+                           args, 1, 1);
     LeaveAsOwner(owner);
-    *attempts = now.found ? DatumGetInt32(now.value[0]) : 0;
-    *settled = !now.found || DatumGetBool(now.value[1]);
+    int before = c->attempts;
+    if (now.found) c->attempts = DatumGetInt32(now.value[0]);
+    return now.found && c->attempts >= before;
 }
 
 // Sends one document as a feed would. Errors are for the caller to catch.
@@ -37,22 +38,29 @@ static void Resend(void* arg) {
     Case* c = (Case*)arg;
     const char* child = quote_qualified_identifier(get_namespace_name(get_rel_namespace(c->child)),
                                                    get_rel_name(c->child));
+    bool has_id = get_attnum(c->child, "_id") != InvalidAttrNumber && c->id != NULL;
+    if (c->update && !has_id)
+        ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+                        errmsg("an update cannot be sent again to a row without an _id")));
     // The columns' types take the texts as literals would be taken.
-    SafePath path = EnterSafePath();
     const char* doc = quote_literal_cstr(c->doc);
     const char* id = c->id ? quote_literal_cstr(c->id) : "NULL";
-    if (!HasIdColumn(c->child)) {
-        RunSql(psprintf("INSERT INTO %s (_doc) VALUES (%s)", child, doc), NULL, 0, 0);
-    } else {
-        uint64 updated = 0;
-        if (c->id) updated = RunSql(psprintf("UPDATE ONLY %s SET _doc = %s WHERE _id = %s", child, doc, id), NULL, 0, 0).rows;
-        if (updated == 0) RunSql(psprintf("INSERT INTO %s (_id, _doc) VALUES (%s, %s)", child, id, doc), NULL, 0, 0);
+    SafePath path = EnterSafePath();
+    // In the order a feed takes its locks: the row, then the case.
+    bool exists = has_id && RunSql(psprintf("SELECT true FROM ONLY %s WHERE _id = %s FOR UPDATE", child, id), NULL, 0, 1).found;
+    c->gone = !LockCase(c);
+    if (c->gone) {
+        LeaveSafePath(path);
+        return;
     }
+    int attempts = c->attempts;
+    if (exists) RunSql(psprintf("UPDATE ONLY %s SET _doc = %s WHERE _id = %s", child, doc, id), NULL, 0, 0);
+    else if (has_id) RunSql(psprintf("INSERT INTO %s (_id, _doc) VALUES (%s, %s)", child, id, doc), NULL, 0, 0);
+    else RunSql(psprintf("INSERT INTO %s (_doc) VALUES (%s)", child, doc), NULL, 0, 0);
     LeaveSafePath(path);
 
-    int attempts;
-    LookAgain(c, &attempts, &c->settled);
-    if (c->settled || attempts > c->attempts) return;  // settled by the trigger, or refused by it once more
+    LockCase(c);
+    if (c->attempts > attempts) return;  // the trigger has refused it once more
     c->settled = true;
     SqlArg args[] = {{INT8OID, Int64GetDatum(c->number), false}};
     AsOwner owner = EnterAsOwner(c->schema);
@@ -90,11 +98,11 @@ Datum vm_retry_quarantine(PG_FUNCTION_ARGS) {
         SqlArg args[] = {{INT8OID, Int64GetDatum(last), false}, child};
         AsOwner owner = EnterAsOwner(schema);
         SqlResult next = RunSql(
-            psprintf("SELECT quarantine_id, child::oid, _id, _doc, attempts FROM %s WHERE settled_at IS NULL AND "
+            psprintf("SELECT quarantine_id, child::oid, _id, _doc, operation = 'UPDATE', attempts FROM %s WHERE settled_at IS NULL AND "
                      "quarantine_id > $1 AND ($2 IS NULL OR child = $2) AND child IN (SELECT oid FROM pg_class) "
                      "ORDER BY quarantine_id LIMIT 1",
                      ExtensionName(schema, "vm_quarantine")),
-            args, 2, 5);
+            args, 2, 6);
         LeaveAsOwner(owner);
         if (!next.found) break;
         Case c = {schema,
@@ -102,11 +110,15 @@ Datum vm_retry_quarantine(PG_FUNCTION_ARGS) {
                   DatumGetObjectId(next.value[1]),
                   next.null[2] ? NULL : TextDatumGetCString(next.value[2]),
                   TextDatumGetCString(next.value[3]),
-                  DatumGetInt32(next.value[4]),
+                  DatumGetBool(next.value[4]),
+                  DatumGetInt32(next.value[5]),
+                  false,
                   false};
         last = c.number;
-        retried++;
+        quarantine_retry = true;
         ErrorData* error = RunCaught(Resend, &c);
+        quarantine_retry = false;
+        retried += !c.gone;
         if (error != NULL) {
             c.settled = false;
             if (error->sqlerrcode == ERRCODE_INSUFFICIENT_PRIVILEGE) ReThrowError(error);

@@ -45,22 +45,22 @@ SafePath EnterSafePath(void) {
 
 void LeaveSafePath(SafePath path) { AtEOXact_GUC(true, path.nest); }
 
-AsOwner EnterAsOwner(Oid schema) { return EnterAsTableOwner(ExtensionTable(schema, "vm_mapping"), true); }
+AsOwner EnterAsOwner(Oid schema) { return EnterAsTableOwner(ExtensionTable(schema, "vm_mapping")); }
 
-AsOwner EnterAsTableOwner(Oid table, bool safe_path) {
-    AsOwner saved = {};
+AsOwner EnterAsTableOwner(Oid table) {
+    AsOwner saved;
     HeapTuple tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(table));
     if (!HeapTupleIsValid(tuple)) elog(ERROR, "cache lookup failed for relation %u", table);
     Oid owner = ((Form_pg_class)GETSTRUCT(tuple))->relowner;
     ReleaseSysCache(tuple);
     GetUserIdAndSecContext(&saved.user, &saved.context);
     SetUserIdAndSecContext(owner, saved.context | SECURITY_LOCAL_USERID_CHANGE);
-    if (safe_path) saved.path = EnterSafePath();
+    saved.path = EnterSafePath();
     return saved;
 }
 
 void LeaveAsOwner(AsOwner saved) {
-    if (saved.path.nest > 0) LeaveSafePath(saved.path);
+    LeaveSafePath(saved.path);
     SetUserIdAndSecContext(saved.user, saved.context);
 }
 

@@ -29,8 +29,8 @@ struct AsOwner {
     int context;
 };
 AsOwner EnterAsOwner(Oid schema);
-// The same with the rights of the owner of any table. Statements that are prepared already need no path.
-AsOwner EnterAsTableOwner(Oid table, bool safe_path);
+// The same with the rights of the owner of any table.
+AsOwner EnterAsTableOwner(Oid table);
 void LeaveAsOwner(AsOwner saved);
 
 // The equality operator of an index's k-th column (from 0), as OPERATOR(schema.=).

@@ -40,6 +40,7 @@ struct RowWork {
     DocumentContext about;
     uint32 column;        // being converted, and its value; NULL between columns
     const wall::Value* value;
+    bool kept;            // the document was late: what stood stays
 };
 
 static StatementState* State(FunctionCallInfo fcinfo) {
@@ -239,7 +240,7 @@ static HeapTuple JudgeRow(RowWork* work, const wall::Row* row) {
     NameDocument(work);
     ereport(WARNING, (errcode(ERRCODE_WARNING),
                       errmsg("%s ANOMALY DETECTED - ID: %s, Incoming time: %s, Stored time: %s",
-                             asc_toupper(work->compiled->mapping, strlen(work->compiled->mapping)),
+                             str_toupper(work->compiled->mapping, strlen(work->compiled->mapping), DEFAULT_COLLATION_OID),
                              work->about.id ? work->about.id : "<NULL>",
                              DatumGetCString(DirectFunctionCall1(timestamptz_out, TimestampTzGetDatum(incoming))),
                              DatumGetCString(DirectFunctionCall1(timestamptz_out, TimestampTzGetDatum(stored))))));
@@ -253,6 +254,7 @@ static HeapTuple JudgeRow(RowWork* work, const wall::Row* row) {
     anomaly.stored = work->old;
     anomaly.document = pnstrdup(work->text.data, work->text.len);
     RecordAnomaly(work->compiled, &anomaly);
+    work->kept = true;
     return KeepRow(work);
 }
 
@@ -336,13 +338,15 @@ static HeapTuple TransformRow(RowWork* work, StatementState* state) {
             return work->old;
         }
     }
+    // A document that was not taken settles nothing, and a retry settles by itself.
+    if (work->kept || quarantine_retry) return formed;
     if (!state->asked) {
         state->quarantined = AnyQuarantined(state->schema, child);
         state->asked = true;
     }
     if (state->quarantined) {
         NameDocument(work);
-        if (work->about.id != NULL) SettleQuarantine(state->schema, child, work->about.id);
+        if (work->about.id != NULL) SettleQuarantine(state->schema, child, work->about.id, work->old == NULL);
     }
     return formed;
 }

@@ -113,12 +113,12 @@ TEST(FloorsTest, Objects) {
 }
 
 TEST(FloorsTest, WhatIsNoNumberIsRefused) {
-    for (const char* value :
-         {"\"\"", "\"abc\"", "true", "[1]", "{}", "\"NaN\"", "\"inf\"", "\"0x10\"", R"({"$oid":"x"})",
-          R"({"$numberDouble":"NaN"})", "\"1e200000\"", R"({"$date":1})"}) {
+    for (const char* value : {"\"\"", "\"abc\"", "true", "[1]", "{}", "\"NaN\"", "\"inf\"", "\"0x10\"",
+                              R"({"$oid":"x"})", R"({"$numberDouble":"NaN"})", R"({"$date":1})"}) {
         EXPECT_EQ(Floors(std::string("{\"count\":") + value + "}"), "bad count 22P02") << value;
         EXPECT_EQ(Floors(std::string("{\"count\":1,\"n\":") + value + "}"), "bad n 22P02") << value;
     }
+    EXPECT_EQ(Floors(R"({"count":"1e200000"})"), "bad count 22003");
 }
 
 // As jsonb's || does it.

@@ -77,7 +77,7 @@ TEST(ScalarTest, TextOfEveryKind) {
 }
 
 TEST(ScalarTest, WrappersWithNothingSensibleInside) {
-    for (const char* json : {R"({"$numberInt":true})", R"({"$numberLong":{}})", R"({"$numberDouble":null})",
+    for (const char* json : {R"({"$numberInt":true})", R"({"$numberLong":{}})", R"({"$numberDouble":[]})",
                              R"({"$uuid":5})", R"({"$binary":5,"$type":"00"})",
                              R"({"$binary":"AQ==","$type":"xyz"})", R"({"$binary":"AQ==","$type":"0x"})",
                              R"({"$binary":"AQ==","$type":256})", R"({"$binary":"AQ==","$type":-1})",
@@ -86,6 +86,7 @@ TEST(ScalarTest, WrappersWithNothingSensibleInside) {
         EXPECT_EQ(KindOf(json), ScalarKind::Composite) << json;
     EXPECT_EQ(KindOf(R"({"$oid":null})"), ScalarKind::Null);
     EXPECT_EQ(KindOf(R"({"$date":null})"), ScalarKind::Null);
+    EXPECT_EQ(KindOf(R"({"$numberLong":null})"), ScalarKind::Null);
 }
 
 TEST(ScalarTest, SubtypesAndUuids) {

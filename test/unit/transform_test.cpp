@@ -218,6 +218,8 @@ TEST_F(TransformTest, UnmappedTakesWhatNoColumnTook) {
         << "a part of p is not all of it";
     EXPECT_EQ(Row(R"({"z":1,"x":"X","z":2})"), R"(a='X' rest={"z": 2})");
     EXPECT_EQ(Row(R"({"x":"X","x":"Y"})"), "a='Y'");
+    EXPECT_EQ(Row(R"({"x":null,"y":"Y","z":null})"), R"(a='Y' rest={"z": null})")
+        << "a null that was read is no stray";
     EXPECT_EQ(Row(R"({"_id":{"$oid":"5dea38507b0b3a0012345678"}})"),
               R"(made=628946128000000 rest={"_id": "5dea38507b0b3a0012345678"})")
         << "an _id is more than its time";
