@@ -1,28 +1,34 @@
 -- Where every document is, found by its key or _id; and every write the application was told of.
 CREATE VIEW mongo.found AS
-SELECT 'vouchers' AS collection, m._id,
-    (SELECT count(*) FROM ONLY public.vouchers p WHERE (p.tenant_id, p.project_id, p.id) = ('acme', 'winter', m.id)) AS parent,
-    (SELECT count(*) FROM public.vouchers_acme_winter c WHERE c._id = m._id) AS child,
-    (SELECT count(*) FROM vm_quarantine q WHERE q.child = 'public.vouchers_acme_winter'::regclass AND q._id = m._id AND q.settled_at IS NULL) AS quarantine,
-    EXISTS (SELECT FROM ONLY public.vouchers p WHERE (p.tenant_id, p.project_id, p.id) = ('acme', 'winter', m.id)
-        AND p.code = m.code AND p.campaign_id IS NOT DISTINCT FROM m.campaign_id AND p.discount IS NOT DISTINCT FROM m.discount
+WITH open AS (
+    SELECT child::text, _id, count(*) AS n FROM vm_quarantine WHERE settled_at IS NULL GROUP BY child, _id
+), outdated AS (
+    SELECT DISTINCT child::text, _id FROM vm_anomaly WHERE kind = 'move_conflict'
+), redeemed AS (
+    SELECT DISTINCT id FROM mongo.acknowledged WHERE what = 'redeemed'
+)
+SELECT 'vouchers' AS collection, m._id, (p.id IS NOT NULL)::integer AS parent, (c._id IS NOT NULL)::integer AS child,
+    coalesce(q.n, 0) AS quarantine, r.id IS NOT NULL AS redeemed_here, o._id IS NOT NULL AS outdated,
+    coalesce(
+        (p.code, p.redeemed, p.deleted, p.created_at, p.updated_at) = (m.code, m.redeemed, m.deleted, m.created_at, m.updated_at)
         AND p.publish = jsonb_build_object('object', 'list', 'count', m.published, 'entries', '[]'::jsonb)
-        AND p.redeemed = m.redeemed AND p.deleted = m.deleted AND p.validity_day_of_week IS NOT DISTINCT FROM m.days
-        AND p.created_at = m.created_at AND p.updated_at = m.updated_at
-        AND p.deleted_at IS NOT DISTINCT FROM CASE WHEN m.deleted THEN m.updated_at END) AS as_sent,
-    EXISTS (SELECT FROM mongo.acknowledged a WHERE a.what = 'redeemed' AND a.id = m.id) AS redeemed_here,
-    EXISTS (SELECT FROM vm_anomaly a WHERE a.kind = 'move_conflict' AND a.child = 'public.vouchers_acme_winter'::regclass AND a._id = m._id) AS outdated
+        AND (p.campaign_id, p.discount, p.validity_day_of_week, p.deleted_at)
+            IS NOT DISTINCT FROM (m.campaign_id, m.discount, m.days, CASE WHEN m.deleted THEN m.updated_at END), false) AS as_sent
 FROM mongo.vouchers m
+LEFT JOIN ONLY public.vouchers p ON (p.tenant_id, p.project_id, p.id) = ('acme', 'winter', m.id)
+LEFT JOIN public.vouchers_acme_winter c ON c._id = m._id
+LEFT JOIN open q ON (q.child, q._id) = ('vouchers_acme_winter', m._id)
+LEFT JOIN outdated o ON (o.child, o._id) = ('vouchers_acme_winter', m._id)
+LEFT JOIN redeemed r ON r.id = m.id
 UNION ALL
-SELECT 'campaigns', m._id,
-    (SELECT count(*) FROM ONLY public.campaigns p WHERE (p.tenant_id, p.project_id, p.id) = ('acme', 'winter', m.id)),
-    (SELECT count(*) FROM public.campaigns_acme_winter c WHERE c._id = m._id),
-    (SELECT count(*) FROM vm_quarantine q WHERE q.child = 'public.campaigns_acme_winter'::regclass AND q._id = m._id AND q.settled_at IS NULL),
-    EXISTS (SELECT FROM ONLY public.campaigns p WHERE (p.tenant_id, p.project_id, p.id) = ('acme', 'winter', m.id)
-        AND (p.name, p.vouchers_count, p.updated_at) = (m.name, m.vouchers_count, m.updated_at)),
-    false,
-    EXISTS (SELECT FROM vm_anomaly a WHERE a.kind = 'move_conflict' AND a.child = 'public.campaigns_acme_winter'::regclass AND a._id = m._id)
-FROM mongo.campaigns m;
+SELECT 'campaigns', m._id, (p.id IS NOT NULL)::integer, (c._id IS NOT NULL)::integer, coalesce(q.n, 0), false, o._id IS NOT NULL,
+    coalesce((p.name, p.campaign_type, p.vouchers_count, p.updated_at)
+        = (m.name, 'DISCOUNT_COUPONS', m.vouchers_count, m.updated_at), false)
+FROM mongo.campaigns m
+LEFT JOIN ONLY public.campaigns p ON (p.tenant_id, p.project_id, p.id) = ('acme', 'winter', m.id)
+LEFT JOIN public.campaigns_acme_winter c ON c._id = m._id
+LEFT JOIN open q ON (q.child, q._id) = ('campaigns_acme_winter', m._id)
+LEFT JOIN outdated o ON (o.child, o._id) = ('campaigns_acme_winter', m._id);
 
 CREATE VIEW public.documents_accounted AS
 SELECT collection, documents, as_sent AS "= as sent", redeemed AS "+ redeemed here", newer AS "+ newer kept", child AS "+ in child",
