@@ -11,4 +11,4 @@ ErrorData* RunCaught(void (*f)(void*), void* arg);
 char* ReadableMessage(const ErrorData* error);
 
 // Within PG_CATCH: raises the error again, its message cut. `context` was current before PG_TRY.
-void RethrowReadable(MemoryContext context) pg_attribute_noreturn();
+[[noreturn]] void RethrowReadable(MemoryContext context);

@@ -41,7 +41,7 @@ struct ProblemWords {
 ProblemWords WordProblem(const DocumentContext* about, const wall::Problem* problem);
 
 // Raises it.
-void RaiseProblem(const DocumentContext* about, const wall::Problem* problem) pg_attribute_noreturn();
+[[noreturn]] void RaiseProblem(const DocumentContext* about, const wall::Problem* problem);
 
 // The text of an _id column's datum in the row, or the document's own _id, or NULL.
 char* RowId(HeapTuple tuple, TupleDesc desc, const TableColumns* table);

@@ -39,7 +39,7 @@ PlanEntry* LookUpPlan(Oid schema, const char* mapping, Relation rel, Trigger* tr
 char* MappingRules(Oid schema, const char* mapping);
 
 // Raises a rule's problem as an error (22023) naming the mapping and the key.
-void RaiseBadRule(const char* mapping, const wall::Problem* problem) pg_attribute_noreturn();
+[[noreturn]] void RaiseBadRule(const char* mapping, const wall::Problem* problem);
 
 // The mapping of a child: what its transform trigger says. NULL if it has none. `args` and `nargs`, if wanted, are
 // the trigger's arguments after the mapping's name.

@@ -95,7 +95,7 @@ Datum vm_preview(PG_FUNCTION_ARGS) {
         wall::SourceOf(compiled->plan, c, &reading.row.values[c], source, sizeof(source));
         if (found->reason != wall::Reason::None) {
             problem = WordProblem(&about, found).message;
-            if (found->path[0]) strlcpy(source, found->path, sizeof(source));
+            if (found->path[0]) vm::CopyCut(source, found->path);
         } else if ((error = RunCaught(PrintValue, &printing)) != NULL) {
             problem = ReadableMessage(error);
             if (compiled->io[c]->array) snprintf(source + strlen(source), sizeof(source) - strlen(source), "[%d]", compiled->io[c]->element);

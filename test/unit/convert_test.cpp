@@ -281,6 +281,13 @@ TEST(ConvertTest, Arrays) {
     EXPECT_EQ(many.substr(many.size() - 8), "'x','y'}");
 }
 
+// 80 kB of document print as 1.2 GB: past a varlena's 30 bits of size, where the header would wrap, and there
+// is no end to the memory a longer one takes.
+TEST(ConvertTest, TextPastOneGigabyteIsRefused) {
+    const std::string json = "[" + Repeat("1e131071,", 9000) + "1]";
+    EXPECT_EQ(To(Kind::Text, json).substr(0, 5), "54000");
+}
+
 TEST(OutputTest, ClearAndTrimLeaveItUsable) {
     const Doc doc("[" + Repeat("\"" + Repeat("x", 200) + "\",", 100) + "1]");
     Output out;
