@@ -35,8 +35,10 @@ class Bytes {
     // The same for text with kSlack readable bytes from its start on: short ones are copied in one go.
     void AppendPadded(const char* text, size_t n) {
         char* to = Extend(n);
-        if (n <= kSlack) std::memcpy(to, text, kSlack);
-        else std::memcpy(to, text, n);
+        if (n <= kSlack)
+            std::memcpy(to, text, kSlack);
+        else
+            std::memcpy(to, text, n);
     }
     static constexpr size_t kSlack = 16;
     void AppendU32(uint32_t v) { std::memcpy(Extend(4), &v, 4); }

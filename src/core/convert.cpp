@@ -26,7 +26,8 @@ void Output::Trim(size_t keep) {
 
 namespace {
 
-constexpr uint32_t kShortMost = 126;  // bytes a varlena with a one-byte header holds
+constexpr uint32_t kShortMost = 126;     // bytes a varlena with a one-byte header holds
+constexpr size_t kMaxText = 0x3FFFFF00;  // a little less than the server's MaxAllocSize
 
 // A string where it stands gets its varlena header over the quote before it.
 char* ShortDatum(std::string_view s) {
@@ -103,19 +104,23 @@ Reason ToText(const Tape& tape, uint32_t node, Conversion as, bool input, Output
         if (!AppendScalarText(tape, s, &out->bytes, &composite))
             return s.kind == ScalarKind::Oid ? Reason::InvalidObjectId : Reason::InvalidText;
         if (!composite) {
-            if (s.kind == ScalarKind::Date && out->bytes.size() == before) return Reason::None;  // {"$date": {…null}}
+            if (s.kind == ScalarKind::Date && out->bytes.size() == before)
+                return Reason::None;  // {"$date": {…null}}
             *value = input ? InputAt(start, &out->bytes) : EndVarlena(start, &out->bytes);
             return Reason::None;
         }
         out->bytes.Resize(start);
     }
     const size_t start = input ? out->bytes.size() : BeginVarlena(&out->bytes);
-    out->json.Write(tape, node, &out->bytes);
+    out->json.Write(tape, node, &out->bytes, kMaxText);
+    if (out->bytes.size() - start > kMaxText) return Reason::TooLarge;
     *value = input ? InputAt(start, &out->bytes) : EndVarlena(start, &out->bytes);
     return Reason::None;
 }
 
-char Lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c; }
+char Lower(char c) {
+    return c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c;
+}
 
 // PostgreSQL's spellings: any unambiguous beginning of true, false, yes, no, on, off; 1 and 0.
 Reason BoolFromText(std::string_view s, Value* value) {
@@ -150,8 +155,7 @@ Reason ToBool(const Tape& tape, uint32_t node, Output* out, Value* value) {
             const size_t start = out->bytes.size();
             bool composite;
             if (!AppendScalarText(tape, s, &out->bytes, &composite)) return Reason::InvalidText;
-            const Reason reason =
-                BoolFromText({out->bytes.data() + start, out->bytes.size() - start}, value);
+            const Reason reason = BoolFromText({out->bytes.data() + start, out->bytes.size() - start}, value);
             out->bytes.Resize(start);
             return reason;
         }
@@ -194,8 +198,9 @@ Reason ToFloat(const Tape& tape, uint32_t node, Kind kind, Value* value) {
     Special special;
     Decimal d;
     if (ParseSpecial(s.text, &special)) {
-        value->f = special == Special::NaN ? __builtin_nan("")
-                                           : special == Special::Infinity ? __builtin_inf() : -__builtin_inf();
+        value->f = special == Special::NaN        ? __builtin_nan("")
+                   : special == Special::Infinity ? __builtin_inf()
+                                                  : -__builtin_inf();
         return Reason::None;
     }
     if (!ParseDecimal(s.text, true, &d)) return Reason::InvalidText;
@@ -229,8 +234,10 @@ Reason ToNumeric(const Tape& tape, uint32_t node, Output* out, Value* value) {
     value->form = Form::Datum;
     value->in_output = true;
     value->offset = out->bytes.size();
-    if (special == Special::None) AppendNumeric(d, &out->bytes);
-    else AppendNumericSpecial(special, &out->bytes);
+    if (special == Special::None)
+        AppendNumeric(d, &out->bytes);
+    else
+        AppendNumericSpecial(special, &out->bytes);
     return Reason::None;
 }
 
@@ -408,8 +415,10 @@ ConvertResult Convert(const Tape& tape, uint32_t node, const Target& target, Out
     int64_t index = 0;
     for (uint32_t i = node + 1; i < array.len; i = tape.After(i), ++index) {
         Value element;
-        if (target.kind == Kind::Jsonb) result = ToJsonb(tape, i, target, out, &element);
-        else result.reason = ToScalar(tape, i, target.kind, target.as, true, out, &element);
+        if (target.kind == Kind::Jsonb)
+            result = ToJsonb(tape, i, target, out, &element);
+        else
+            result.reason = ToScalar(tape, i, target.kind, target.as, true, out, &element);
         if (result.reason != Reason::None) {
             result.element = index;
             return result;

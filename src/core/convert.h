@@ -47,9 +47,9 @@ struct Output {
 
 struct ConvertResult {
     Reason reason = Reason::None;
-    int64_t element = -1;       // the array element at fault
+    int64_t element = -1;          // the array element at fault
     const char* member = nullptr;  // the floor at fault
-    bool concatenated = false;  // a floor met something that is no object
+    bool concatenated = false;     // a floor met something that is no object
 };
 
 // Converts the value at `node`, which may be null. Strings stay where they stand if a varlena header fits in

@@ -32,14 +32,18 @@ void CivilFromDays(int64_t days, int64_t* y, int* m, int* d) {
     *y = yoe + era * 400 + (*m <= 2);
 }
 
-bool IsLeap(int64_t y) { return y % 4 == 0 && (y % 100 != 0 || y % 400 == 0); }
+bool IsLeap(int64_t y) {
+    return y % 4 == 0 && (y % 100 != 0 || y % 400 == 0);
+}
 
 int DaysInMonth(int64_t y, int m) {
     constexpr int kDays[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
     return m == 2 && IsLeap(y) ? 29 : kDays[m - 1];
 }
 
-bool IsDigit(char c) { return c >= '0' && c <= '9'; }
+bool IsDigit(char c) {
+    return c >= '0' && c <= '9';
+}
 
 // A place in the text; every step says whether it fitted.
 struct Cursor {
@@ -77,9 +81,11 @@ struct Clock {
 
     bool Valid() const {
         if (hour == 24) return minute == 0 && second == 0 && micros == 0;
-        return hour < 24 && minute < 60 && second <= 60;
+        return hour < 24 && minute < 60 && (second < 60 || (second == 60 && micros == 0));
     }
-    int64_t Total() const { return ((hour * 60 + minute) * INT64_C(60) + second) * kMicrosPerSecond + micros; }
+    int64_t Total() const {
+        return ((hour * 60 + minute) * INT64_C(60) + second) * kMicrosPerSecond + micros;
+    }
 };
 
 // The digits after a decimal point as microseconds; the seventh rounds.
@@ -88,8 +94,10 @@ bool Fraction(Cursor* c, int64_t* micros) {
     int64_t v = 0;
     bool up = false;
     for (; c->p < c->end && IsDigit(*c->p); ++c->p, ++n) {
-        if (n < 6) v = v * 10 + (*c->p - '0');
-        else if (n == 6) up = *c->p >= '5';
+        if (n < 6)
+            v = v * 10 + (*c->p - '0');
+        else if (n == 6)
+            up = *c->p >= '5';
     }
     if (n == 0) return false;
     for (; n < 6; ++n) v *= 10;
@@ -127,7 +135,8 @@ Reason Assemble(int64_t year, int month, int day, const Clock& clock, int offset
         return Reason::TimeRange;
     int64_t days = DaysFromCivil(year, month, day), t;
     if (__builtin_mul_overflow(days, kMicrosPerDay, &t) ||
-        __builtin_add_overflow(t, clock.Total() - offset * kMicrosPerSecond, &t) || t < kMinTime || t >= kEndTime)
+        __builtin_add_overflow(t, clock.Total() - offset * kMicrosPerSecond, &t) || t < kMinTime ||
+        t >= kEndTime)
         return Reason::TimeRange;
     *out = t;
     return Reason::None;
@@ -237,10 +246,11 @@ bool AppendIsoUtc(int64_t micros, Bytes* out) {
     const int fraction = static_cast<int>(rest % kMicrosPerSecond);
     const int seconds = static_cast<int>(rest / kMicrosPerSecond);
     char text[40];
-    int n = std::snprintf(text, sizeof(text), "%04d-%02d-%02dT%02d:%02d:%02d.", static_cast<int>(year), month, mday,
-                          seconds / 3600, seconds / 60 % 60, seconds % 60);
-    n += fraction % 1000 == 0 ? std::snprintf(text + n, sizeof(text) - static_cast<size_t>(n), "%03dZ", fraction / 1000)
-                              : std::snprintf(text + n, sizeof(text) - static_cast<size_t>(n), "%06dZ", fraction);
+    int n = std::snprintf(text, sizeof(text), "%04d-%02d-%02dT%02d:%02d:%02d.", static_cast<int>(year), month,
+                          mday, seconds / 3600, seconds / 60 % 60, seconds % 60);
+    n += fraction % 1000 == 0
+             ? std::snprintf(text + n, sizeof(text) - static_cast<size_t>(n), "%03dZ", fraction / 1000)
+             : std::snprintf(text + n, sizeof(text) - static_cast<size_t>(n), "%06dZ", fraction);
     out->Append(std::string_view(text, static_cast<size_t>(n)));
     return true;
 }

@@ -9,15 +9,19 @@ namespace vm {
 namespace {
 
 // Limits of the server's numeric.
-constexpr int64_t kMaxScale = 16383;          // digits after the point
-constexpr int64_t kMaxWeight = 32767;         // of the first base-10000 digit
+constexpr int64_t kMaxScale = 16383;           // digits after the point
+constexpr int64_t kMaxWeight = 32767;          // of the first base-10000 digit
 constexpr int64_t kMaxExponent = INT_MAX / 2;  // as numeric_in refuses it, zero or not
-constexpr int kShortScale = 63;               // the short header's fields
+constexpr int kShortScale = 63;                // the short header's fields
 constexpr int kShortWeightMin = -64, kShortWeightMax = 63;
 
-bool IsDigit(char c) { return c >= '0' && c <= '9'; }
+bool IsDigit(char c) {
+    return c >= '0' && c <= '9';
+}
 
-bool IsBlank(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
+bool IsBlank(char c) {
+    return c == ' ' || (c >= '\t' && c <= '\r');
+}
 
 std::string_view Trim(std::string_view s) {
     while (!s.empty() && IsBlank(s.front())) s.remove_prefix(1);
@@ -45,9 +49,7 @@ struct Digits {
             while (!second.empty() && second.front() == '0') second.remove_prefix(1);
     }
     size_t size() const { return first.size() + second.size(); }
-    int operator[](size_t i) const {
-        return (i < first.size() ? first[i] : second[i - first.size()]) - '0';
-    }
+    int operator[](size_t i) const { return (i < first.size() ? first[i] : second[i - first.size()]) - '0'; }
 };
 
 // Decimal digits before the point once the exponent is applied; negative when zeros follow the point.
@@ -55,7 +57,9 @@ int64_t PointOf(const Decimal& d, const Digits& digits) {
     return static_cast<int64_t>(digits.size()) - static_cast<int64_t>(d.fraction.size()) + d.exponent;
 }
 
-int64_t FloorDiv4(int64_t x) { return x >= 0 ? x / 4 : -((-x + 3) / 4); }
+int64_t FloorDiv4(int64_t x) {
+    return x >= 0 ? x / 4 : -((-x + 3) / 4);
+}
 
 void AppendHeader(bool negative, int64_t scale, int64_t weight, size_t ndigits, Bytes* out) {
     const bool is_short = scale <= kShortScale && weight >= kShortWeightMin && weight <= kShortWeightMax;
@@ -82,7 +86,9 @@ void AppendSmallInteger(bool negative, uint64_t v, Bytes* out) {
     AppendHeader(negative && n > 0, 0, n > 0 ? n - 1 : 0, static_cast<size_t>(n - zeros), out);
     int16_t digits[5];
     for (int i = 0; i < n - zeros; ++i) digits[i] = group[n - 1 - i];
-    if (n > zeros) std::memcpy(out->Extend(static_cast<size_t>(n - zeros) * 2), digits, static_cast<size_t>(n - zeros) * 2);
+    if (n > zeros)
+        std::memcpy(out->Extend(static_cast<size_t>(n - zeros) * 2), digits,
+                    static_cast<size_t>(n - zeros) * 2);
 }
 
 }  // namespace
@@ -146,9 +152,11 @@ bool FitsNumeric(const Decimal& d) {
 }
 
 bool NumberFitsNumeric(std::string_view text) {
-    // The shortest numbers that do not fit are 1e131072 and 1e-16384; without an exponent it takes 16384 digits.
+    // The shortest numbers that do not fit are 1e131072 and 1e-16384; without an exponent it takes 16384
+    // digits.
     if (text.size() < 8) return true;
-    if (text.size() < 16384 && std::none_of(text.begin(), text.end(), [](char c) { return (c | 0x20) == 'e'; }))
+    if (text.size() < 16384 &&
+        std::none_of(text.begin(), text.end(), [](char c) { return (c | 0x20) == 'e'; }))
         return true;
     Decimal d;
     return ParseDecimal(text, false, &d) && FitsNumeric(d);
@@ -211,13 +219,37 @@ void AppendNumericSpecial(Special s, Bytes* out) {
     std::memcpy(out->Extend(2), &head, 2);
 }
 
+bool ReadSmallNumeric(const char* datum, int64_t* out) {
+    uint32_t header;
+    uint16_t head;
+    std::memcpy(&header, datum, 4);
+    std::memcpy(&head, datum + 4, 2);
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+    const uint32_t size = header >> 2;
+#else
+    const uint32_t size = header & 0x3FFFFFFF;
+#endif
+    const uint32_t ndigits = (size - 6) / 2;
+    const uint32_t weight = head & 0x3F;
+    // Short form, no digits after the point, weight not negative, all within 16 decimal digits.
+    if ((head & 0xC000) != 0x8000 || (head & 0x1FC0) != 0 || weight > 3 || ndigits > weight + 1) return false;
+    int64_t v = 0;
+    for (uint32_t i = 0; i <= weight; ++i) {
+        int16_t digit = 0;
+        if (i < ndigits) std::memcpy(&digit, datum + 6 + i * 2, 2);
+        v = v * 10000 + digit;
+    }
+    *out = (head & 0x2000) != 0 ? -v : v;
+    return true;
+}
+
 namespace {
 
 // The digits before the point, and what follows it.
 struct Parts {
-    bool fraction = false;    // some digit after the point is not zero
+    bool fraction = false;  // some digit after the point is not zero
     bool half_or_more = false;
-    bool too_long = false;    // more than 19 digits before the point
+    bool too_long = false;  // more than 19 digits before the point
     uint64_t magnitude = 0;
 };
 
@@ -238,8 +270,10 @@ Parts Split(const Decimal& d) {
     }
     if (parts.magnitude != 0)
         for (int64_t i = n; i < point && !parts.too_long; ++i) {
-            if (parts.magnitude > (UINT64_MAX - 9) / 10) parts.too_long = true;
-            else parts.magnitude *= 10;
+            if (parts.magnitude > (UINT64_MAX - 9) / 10)
+                parts.too_long = true;
+            else
+                parts.magnitude *= 10;
         }
     return parts;
 }
@@ -254,6 +288,7 @@ ToInt DecimalToInt(const Decimal& d, Rounding rounding, int64_t min, int64_t max
         if (away && !parts.too_long) parts.magnitude += 1;
     }
     if (parts.too_long) return ToInt::OutOfRange;
+    if (min > 0 && (d.negative || parts.magnitude < static_cast<uint64_t>(min))) return ToInt::OutOfRange;
     const uint64_t most = d.negative ? static_cast<uint64_t>(-(min + 1)) + 1 : static_cast<uint64_t>(max);
     if (parts.magnitude > most) return ToInt::OutOfRange;
     *out = d.negative ? static_cast<int64_t>(~parts.magnitude + 1) : static_cast<int64_t>(parts.magnitude);

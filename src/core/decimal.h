@@ -57,6 +57,10 @@ void AppendNumeric(const Decimal& d, Bytes* out);
 void AppendNumericFromJson(std::string_view json_number, Bytes* out);
 void AppendNumericSpecial(Special s, Bytes* out);
 
+// The value of a stored numeric with a 4-byte header, if it is a whole number of at most 16 digits written
+// without digits after the point. False for any other.
+bool ReadSmallNumeric(const char* datum, int64_t* out);
+
 enum class Rounding : uint8_t { Exact, HalfAway, Floor };
 enum class ToInt : uint8_t { Ok, HasFraction, OutOfRange };
 

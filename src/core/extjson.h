@@ -42,9 +42,12 @@ struct Wrapped {
 // Which wrapper the value at `node` is; None for anything else.
 Wrapped Recognise(const Tape& tape, uint32_t node);
 
-// Index of the value of the last member called `key` of the object at `node`; 0 if there is none or it is no object.
+// Index of the value of the last member called `key` of the object at `node`; 0 if there is none or it is no
+// object.
 uint32_t Member(const Tape& tape, uint32_t node, std::string_view key);
 
-inline std::string_view TextOf(const Node& n) { return {n.text, n.len}; }
+inline std::string_view TextOf(const Node& n) {
+    return {n.text, n.len};
+}
 
 }  // namespace vm

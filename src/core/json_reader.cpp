@@ -14,12 +14,12 @@
 #define RAPIDJSON_NAMESPACE vm_rapidjson
 #define RAPIDJSON_NAMESPACE_BEGIN namespace vm_rapidjson {
 #define RAPIDJSON_NAMESPACE_END }
-#define RAPIDJSON_PARSE_ERROR(code, offset)                \
-    do {                                                   \
-        if ((code) != kParseErrorNumberTooBig) {           \
-            RAPIDJSON_PARSE_ERROR_NORETURN(code, offset);  \
-            RAPIDJSON_PARSE_ERROR_EARLY_RETURN_VOID;       \
-        }                                                  \
+#define RAPIDJSON_PARSE_ERROR(code, offset)               \
+    do {                                                  \
+        if ((code) != kParseErrorNumberTooBig) {          \
+            RAPIDJSON_PARSE_ERROR_NORETURN(code, offset); \
+            RAPIDJSON_PARSE_ERROR_EARLY_RETURN_VOID;      \
+        }                                                 \
     } while (0)
 #include <rapidjson/reader.h>
 
@@ -66,8 +66,9 @@ class PaddedStream {
     char Peek() const { return *src_; }
     char Take() { return *src_++; }
     size_t Tell() const { return static_cast<size_t>(src_ - head_); }
-    // After an escape the rest of the string has to move down. It does so a run at a time, behind any character of
-    // one byte: of several bytes the reader may still put the others, and NUL is the string's end.
+    // After an escape the rest of the string has to move down. It does so a run at a time, behind any
+    // character of one byte: of several bytes the reader may still put the others, and NUL is the string's
+    // end.
     void Put(char c) {
         *dst_++ = c;
         if (c > 0) CopyPlain(&src_, &dst_);
@@ -127,7 +128,7 @@ constexpr uint32_t kMaxNodes = 1u << 27;         // more can't fit in jsonb
 constexpr uint32_t kMaxElements = 1u << 24;
 constexpr uint32_t kMaxMembers = 1u << 23;
 constexpr uint32_t kPollEvery = 1u << 12;
-constexpr size_t kMaxRecursion = 2000;           // the recursive parser is faster, but lives on the stack
+constexpr size_t kMaxRecursion = 2000;  // the recursive parser is faster, but lives on the stack
 
 // RapidJSON does not look at what malloc returns.
 struct ThrowingAllocator {
@@ -247,8 +248,10 @@ Reason ReadJson(char* text, size_t len, const ReadLimits& limits, Tape* tape, bo
     PaddedStream stream(text);
     Handler handler(&stream, limits, tape);
     GenericReader<UTF8<>, UTF8<>, ThrowingAllocator> reader;
-    if (limits.judged) reader.Parse<kFlags | kParseIterativeFlag>(stream, handler);
-    else reader.Parse<kFlags>(stream, handler);
+    if (limits.judged)
+        reader.Parse<kFlags | kParseIterativeFlag>(stream, handler);
+    else
+        reader.Parse<kFlags>(stream, handler);
     if (handler.reason() != Reason::None) return handler.reason();
     if (reader.HasParseError() || stream.Tell() != len) return Reason::NotJson;
     if (large != nullptr) *large = len + kBytesPerNode * tape->size() > kJsonbMaxBytes;

@@ -22,8 +22,8 @@ struct ReadLimits {
 // Reads `text` (len bytes, then kReadAhead zero bytes), unescaping strings where they stand.
 // The byte before `text` must exist. The text must be valid in its encoding; the reader checks JSON,
 // surrogates, NUL, the range of numbers and the sizes that jsonb can hold, so that what it accepts, jsonb
-// accepts. Returns Reason::None, or why not: NotJson, NeedsServer (so deep that only jsonb_in can tell), TooLarge,
-// Cancelled. *large is set if a value could be more than jsonb can hold: only writing it tells.
+// accepts. Returns Reason::None, or why not: NotJson, NeedsServer (so deep that only jsonb_in can tell),
+// TooLarge, Cancelled. *large is set if a value could be more than jsonb can hold: only writing it tells.
 // Throws std::bad_alloc.
 Reason ReadJson(char* text, size_t len, const ReadLimits& limits, Tape* tape, bool* large = nullptr);
 

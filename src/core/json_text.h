@@ -1,4 +1,5 @@
-// JSON as text, as jsonb_out prints it: keys in jsonb's order, one blank after colon and comma, numbers as numeric.
+// JSON as text, as jsonb_out prints it: keys in jsonb's order, one blank after colon and comma, numbers as
+// numeric.
 #pragma once
 
 #include <cstdint>
@@ -19,7 +20,7 @@ class JsonTextWriter {
 
   private:
     struct Frame {
-        uint32_t next;     // array: node of the next element
+        uint32_t next;  // array: node of the next element
         uint32_t count;
         uint32_t done;
         size_t members;

@@ -38,7 +38,8 @@ uint32_t AppendScalar(const Node& n, Bytes* out) {
 
 // The JEntry of the i-th of a container's entries, which has `len` bytes and brings its data to `total`.
 inline uint32_t Entry(uint32_t i, uint32_t type, uint64_t len, uint64_t total) {
-    return type | (i % kOffsetStride == 0 ? static_cast<uint32_t>(total) | kHasOffset : static_cast<uint32_t>(len));
+    return type |
+           (i % kOffsetStride == 0 ? static_cast<uint32_t>(total) | kHasOffset : static_cast<uint32_t>(len));
 }
 
 bool JsonbWriter::Open(const Tape& tape, uint32_t node, bool scalar_root, Bytes* out) {
@@ -64,7 +65,8 @@ bool JsonbWriter::Open(const Tape& tape, uint32_t node, bool scalar_root, Bytes*
             const Node& key = tape[members_[f.members + f.done].key];
             out->AppendPadded(key.text, key.len);
             f.total += key.len;
-            out->SetU32(f.entries + static_cast<size_t>(f.done) * 4, Entry(f.done, kIsString, key.len, f.total));
+            out->SetU32(f.entries + static_cast<size_t>(f.done) * 4,
+                        Entry(f.done, kIsString, key.len, f.total));
         }
         if (f.total > kOffsetMask) return false;
     }

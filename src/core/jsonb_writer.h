@@ -21,14 +21,14 @@ class JsonbWriter {
   private:
     // A container being written. Its keys are all there from the start; what is left are elements or values.
     struct Frame {
-        uint32_t next;    // array: node of the next element
-        uint32_t left;    // elements or values still to write
-        uint32_t done;    // JEntries written
-        size_t base;      // where the container starts, alignment before it included
-        size_t entries;   // where its JEntries start
-        uint64_t total;   // bytes of its data so far
-        size_t members;   // object: first of its sorted members
-        size_t member;    // object: the next of them
+        uint32_t next;   // array: node of the next element
+        uint32_t left;   // elements or values still to write
+        uint32_t done;   // JEntries written
+        size_t base;     // where the container starts, alignment before it included
+        size_t entries;  // where its JEntries start
+        uint64_t total;  // bytes of its data so far
+        size_t members;  // object: first of its sorted members
+        size_t member;   // object: the next of them
         bool is_object;
     };
 

@@ -29,22 +29,23 @@ int Compare(const Tape& tape, const SortedMember& a, const SortedMember& b) {
 
 size_t AppendSortedMembers(const Tape& tape, uint32_t node, std::vector<SortedMember>* members) {
     const size_t first = members->size();
-    const uint32_t end = tape[node].len;
-    for (uint32_t i = node + 1; i < end; i = tape.After(i + 1)) members->push_back({OrderOf(tape[i]), i});
-
+    const size_t n = static_cast<size_t>(tape[node].count);
+    members->resize(first + n);
     SortedMember* m = members->data() + first;
-    size_t n = members->size() - first;
     bool equal = false;
     const auto before = [&](const SortedMember& a, const SortedMember& b) {
+        if (a.order != b.order) return a.order < b.order;
         const int c = Compare(tape, a, b);
         if (c == 0) equal = true;
         return c != 0 ? c < 0 : a.key < b.key;
     };
+    uint32_t at = node + 1;
     if (n > kInsertionSortMost) {
+        for (size_t i = 0; i < n; ++i, at = tape.After(at + 1)) m[i] = {OrderOf(tape[at]), at};
         std::sort(m, m + n, before);
     } else {
-        for (size_t i = 1; i < n; ++i) {
-            const SortedMember x = m[i];
+        for (size_t i = 0; i < n; ++i, at = tape.After(at + 1)) {
+            const SortedMember x{OrderOf(tape[at]), at};
             size_t j = i;
             for (; j > 0 && before(x, m[j - 1]); --j) m[j] = m[j - 1];
             m[j] = x;

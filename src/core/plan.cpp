@@ -20,7 +20,8 @@ std::string CamelCase(std::string_view name) {
     std::string camel;
     for (size_t i = 0; i < name.size(); ++i) {
         // A leading underscore stays, so does one before another or at the end.
-        if (name[i] == '_' && !camel.empty() && camel.back() != '_' && i + 1 < name.size() && name[i + 1] != '_') {
+        if (name[i] == '_' && !camel.empty() && camel.back() != '_' && i + 1 < name.size() &&
+            name[i + 1] != '_') {
             const char c = name[++i];
             camel += c >= 'a' && c <= 'z' ? static_cast<char>(c - 32) : c;
         } else {
@@ -39,19 +40,37 @@ uint32_t HashOf(const char* text, uint32_t len) {
            static_cast<unsigned char>(text[len / 2]) * 0x27D4EB2Fu;
 }
 
+// The first eight bytes of a text, zeroes behind a shorter one.
+uint64_t HeadOf(const char* text, uint32_t len) {
+    uint64_t head;
+    std::memcpy(&head, text, sizeof(head));
+    if (len >= sizeof(head)) return head;
+    const uint64_t bits = 8 * len;
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+    return len == 0 ? 0 : head & ((uint64_t{1} << bits) - 1);
+#else
+    return len == 0 ? 0 : head & ~((uint64_t{1} << (64 - bits)) - 1);
+#endif
+}
+
 bool IsTime(Kind kind) {
     return kind == Kind::TimestampTz || kind == Kind::Timestamp || kind == Kind::Date;
 }
 
-bool IsInteger(Kind kind) { return kind == Kind::Int2 || kind == Kind::Int4 || kind == Kind::Int8; }
+bool IsInteger(Kind kind) {
+    return kind == Kind::Int2 || kind == Kind::Int4 || kind == Kind::Int8;
+}
 
 // "a.b\.c.0" to its steps.
 std::vector<std::string> SplitPath(std::string_view path) {
     std::vector<std::string> steps(1);
     for (size_t i = 0; i < path.size(); ++i) {
-        if (path[i] == '\\' && i + 1 < path.size()) steps.back() += path[++i];
-        else if (path[i] == '.') steps.emplace_back();
-        else steps.back() += path[i];
+        if (path[i] == '\\' && i + 1 < path.size())
+            steps.back() += path[++i];
+        else if (path[i] == '.')
+            steps.emplace_back();
+        else
+            steps.back() += path[i];
     }
     return steps;
 }
@@ -107,7 +126,8 @@ class Compiler {
     bool Impossible(const std::string& key, const ColumnSpec& spec, const std::string& what,
                     const std::string& hint) {
         return Complain(problem_, key,
-                        what + " does not go with column \"" + spec.name + "\" of type " + spec.type_name, hint);
+                        what + " does not go with column \"" + spec.name + "\" of type " + spec.type_name,
+                        hint);
     }
 
     uint32_t SlotFor(const std::string& field) {
@@ -158,7 +178,8 @@ class Compiler {
             case Conversion::Floor:
             case Conversion::Round:
                 possible = IsInteger(kind);
-                hint = "It makes an integer. For a member inside a jsonb column say \"floor\": {\"member\": 0}.";
+                hint =
+                    "It makes an integer. For a member inside a jsonb column say \"floor\": {\"member\": 0}.";
                 break;
             case Conversion::JsonText:
                 possible = kind == Kind::Text || kind == Kind::Other;
@@ -166,7 +187,8 @@ class Compiler {
                 break;
         }
         if (!possible)
-            return Impossible(key + ".as", spec, std::string("\"as\": \"") + ConversionName(rule.as) + "\"", hint);
+            return Impossible(key + ".as", spec, std::string("\"as\": \"") + ConversionName(rule.as) + "\"",
+                              hint);
         if (rule.normalize && kind != Kind::Jsonb)
             return Impossible(key + ".normalize", spec, "\"normalize\"",
                               "Wrappers of a scalar column are always taken off.");
@@ -187,10 +209,11 @@ class Compiler {
         if (rule.default_arg > 0) {
             if (args_ == nullptr) return true;
             if (static_cast<size_t>(rule.default_arg) > args_->size())
-                return Complain(problem_, key + ".default.arg",
-                                "the trigger has no argument " + std::to_string(rule.default_arg) +
-                                    " after the mapping's name",
-                                "Triggers are made as EXECUTE FUNCTION vm_transform('mapping', 'tenant', 'project').");
+                return Complain(
+                    problem_, key + ".default.arg",
+                    "the trigger has no argument " + std::to_string(rule.default_arg) +
+                        " after the mapping's name",
+                    "Triggers are made as EXECUTE FUNCTION vm_transform('mapping', 'tenant', 'project').");
             Bytes json;
             AppendJsonString((*args_)[static_cast<size_t>(rule.default_arg) - 1], &json);
             text.assign(json.data(), json.size());
@@ -217,8 +240,10 @@ class Compiler {
         if (out->bytes.size()) std::memcpy(bytes.data() + text_size, out->bytes.data(), out->bytes.size());
         const auto move = [&](Value* v) {
             if (v->form != Form::Datum && v->form != Form::Bytes && v->form != Form::Input) return;
-            if (v->in_output) v->text = bytes.data() + text_size + v->offset;
-            else v->text = bytes.data() + (v->text - parsed.buffer.data());
+            if (v->in_output)
+                v->text = bytes.data() + text_size + v->offset;
+            else
+                v->text = bytes.data() + (v->text - parsed.buffer.data());
             v->in_output = false;
         };
         move(&column->fallback);
@@ -229,7 +254,8 @@ class Compiler {
         if (rules_.unmapped.empty()) return true;
         const int column = ColumnOf(rules_.unmapped);
         if (column < 0)
-            return Complain(problem_, "unmapped", "column \"" + rules_.unmapped + "\" is both unmapped and ignored", "");
+            return Complain(problem_, "unmapped",
+                            "column \"" + rules_.unmapped + "\" is both unmapped and ignored", "");
         Column& c = plan_.columns[static_cast<size_t>(column)];
         if (c.spec.kind != Kind::Jsonb || c.spec.array)
             return Impossible("unmapped", c.spec, "\"unmapped\"", "Fields are collected in a jsonb column.");
@@ -253,13 +279,15 @@ class Compiler {
     bool BuildHash() {
         size_t size = 16;
         while (size < plan_.fields.size() * 4) size *= 2;
-        if (plan_.fields.size() >= UINT16_MAX) return Complain(problem_, "columns", "too many fields", "");
-        plan_.hash.assign(size, 0);
+        plan_.hash.assign(size, Plan::HashEntry());
         for (size_t i = 0; i < plan_.fields.size(); ++i) {
             const std::string& f = plan_.fields[i];
-            size_t at = HashOf(f.data(), static_cast<uint32_t>(f.size())) & (size - 1);
-            while (plan_.hash[at] != 0) at = (at + 1) & (size - 1);
-            plan_.hash[at] = static_cast<uint16_t>(i + 1);
+            const uint32_t len = static_cast<uint32_t>(f.size());
+            size_t at = HashOf(f.data(), len) & (size - 1);
+            while (plan_.hash[at].slot >= 0) at = (at + 1) & (size - 1);
+            char padded[sizeof(uint64_t)] = {};
+            std::memcpy(padded, f.data(), std::min(f.size(), sizeof(padded)));
+            plan_.hash[at] = {HeadOf(padded, len), len, static_cast<int>(i)};
         }
         return true;
     }
@@ -275,15 +303,18 @@ class Compiler {
 
 int Plan::Slot(const char* text, uint32_t len) const {
     const size_t mask = hash.size() - 1;
-    for (size_t at = HashOf(text, len) & mask; hash[at] != 0; at = (at + 1) & mask) {
-        const std::string& f = fields[hash[at] - 1u];
-        if (f.size() == len && std::memcmp(f.data(), text, len) == 0) return hash[at] - 1;
+    const uint64_t head = HeadOf(text, len);
+    for (size_t at = HashOf(text, len) & mask; hash[at].slot >= 0; at = (at + 1) & mask) {
+        const HashEntry& e = hash[at];
+        if (e.head != head || e.len != len) continue;
+        if (len <= 8 || std::memcmp(fields[static_cast<size_t>(e.slot)].data() + 8, text + 8, len - 8) == 0)
+            return e.slot;
     }
     return -1;
 }
 
-bool Compile(std::string_view text, const std::vector<ColumnSpec>& specs, const std::vector<std::string>* args,
-             Plan* plan, Problem* problem) {
+bool Compile(std::string_view text, const std::vector<ColumnSpec>& specs,
+             const std::vector<std::string>* args, Plan* plan, Problem* problem) {
     Rules rules;
     return ReadRules(text, &rules, problem) && Compiler(rules, specs, args, plan, problem).Compile();
 }

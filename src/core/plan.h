@@ -1,4 +1,5 @@
-// A mapping compiled for one table: which fields each column looks at, how it converts them, what it falls back to.
+// A mapping compiled for one table: which fields each column looks at, how it converts them, what it falls
+// back to.
 #pragma once
 
 #include <cstdint>
@@ -20,14 +21,14 @@ struct ColumnSpec {
     std::string type_name;  // for messages
     Kind kind = Kind::Text;
     bool array = false;
-    bool required = false;   // NULL is refused
-    bool by_default = true;  // filled without a rule; false: only if a rule names it
+    bool required = false;     // NULL is refused
+    bool by_default = true;    // filled without a rule; false: only if a rule names it
     bool has_default = false;  // the table has a DEFAULT for it: a missing field leaves the column alone
 };
 
 // One place a value may stand: a field of the root, then steps into it.
 struct Source {
-    std::string path;  // as the rule says it
+    std::string path;   // as the rule says it
     uint32_t slot = 0;  // the root field, an index into Plan::fields
     std::vector<std::string> steps;
 };
@@ -45,7 +46,7 @@ struct Column {
     Target target;
     std::vector<Source> sources;
     bool has_default = false;
-    int default_arg = 0;  // 1-based trigger argument, or 0
+    int default_arg = 0;       // 1-based trigger argument, or 0
     std::string default_text;  // as the rule says it, JSON
     // The converted fallback: Value addresses point into these.
     Value fallback;
@@ -56,30 +57,35 @@ struct Column {
 enum class OnError : uint8_t { Raise, Quarantine };
 
 struct Plan {
-    std::vector<Column> columns;   // in the order of the specs, ignored ones left out
-    std::vector<int> column_of;    // for each spec its column here, or -1
+    std::vector<Column> columns;      // in the order of the specs, ignored ones left out
+    std::vector<int> column_of;       // for each spec its column here, or -1
     std::vector<std::string> fields;  // root fields some source wants
     std::vector<uint32_t> watermark;  // columns
-    int unmapped = -1;  // column that collects what no other took, or -1
+    int unmapped = -1;                // column that collects what no other took, or -1
     bool unmapped_normalize = false;
     OnError on_error = OnError::Raise;
 
-    // Open addressing over `fields`, by length and bytes; entries are field + 1.
-    std::vector<uint16_t> hash;
+    // Open addressing over `fields`, by length and bytes. `head` is a field's first bytes; slot -1 is empty.
+    struct HashEntry {
+        uint64_t head = 0;
+        uint32_t len = 0;
+        int slot = -1;
+    };
+    std::vector<HashEntry> hash;
 
-    // The slot of a root field, or -1.
+    // The slot of a root field, or -1. Reads kTextPadding bytes from text on.
     int Slot(const char* text, uint32_t len) const;
 };
 
 // Checks a mapping's rules by themselves: known keys, right shapes. Problem::path names the key.
 bool CheckRules(std::string_view rules, Problem* problem);
 
-// Compiles the rules for a table. `args` are the trigger's arguments after the mapping's name; nullptr if there is no
-// trigger (a check of rules against a table), then defaults by argument stay unresolved.
-// Everything that cannot work is refused here: columns that do not exist, conversions their types do not allow,
-// defaults that cannot be converted.
-bool Compile(std::string_view rules, const std::vector<ColumnSpec>& specs, const std::vector<std::string>* args,
-             Plan* plan, Problem* problem);
+// Compiles the rules for a table. `args` are the trigger's arguments after the mapping's name; nullptr if
+// there is no trigger (a check of rules against a table), then defaults by argument stay unresolved.
+// Everything that cannot work is refused here: columns that do not exist, conversions their types do not
+// allow, defaults that cannot be converted.
+bool Compile(std::string_view rules, const std::vector<ColumnSpec>& specs,
+             const std::vector<std::string>* args, Plan* plan, Problem* problem);
 
 // deletedAt for deleted_at; the name itself if there is nothing to change.
 std::string CamelCase(std::string_view name);

@@ -22,7 +22,8 @@ constexpr ReasonInfo kReasons[] = {
     {"has a fraction", "22P02",
      "Say \"as\": \"round\" or \"as\": \"floor\" in the mapping, or use a numeric column."},
     {"invalid time", "22007",
-     "Accepted are $date in every form, epoch milliseconds, ISO 8601 and RFC 1123; no words, no local order."},
+     "Accepted are $date in every form, epoch milliseconds, ISO 8601 and RFC 1123; no words, no local "
+     "order."},
     {"time out of range", "22008", nullptr},
     {"invalid ObjectId", "22P02", "$oid is exactly 24 hexadecimal digits."},
     {"not an array", "22023", "A single value is not taken for an array of one."},
@@ -35,7 +36,9 @@ static_assert(sizeof(kReasons) / sizeof(kReasons[0]) == static_cast<size_t>(Reas
 
 }  // namespace
 
-const ReasonInfo& Info(Reason reason) { return kReasons[static_cast<size_t>(reason)]; }
+const ReasonInfo& Info(Reason reason) {
+    return kReasons[static_cast<size_t>(reason)];
+}
 
 void CopyCut(char* to, size_t size, std::string_view text) {
     constexpr std::string_view kEllipsis = "\xE2\x80\xA6";

@@ -11,27 +11,27 @@ namespace vm {
 enum class Reason : uint8_t {
     None,
     // the document
-    NotJson,         // the reader refused it; the server's jsonb_in has the last word
-    NotJsonSure,     // jsonb_in is known to refuse it too, with the same SQLSTATE
-    NeedsServer,     // too deep to be sure; jsonb_in decides
-    TooDeep,         // deeper than the server's stack allows
-    TooLarge,        // beyond a limit of jsonb
-    Cancelled,       // the cancel flag was seen
-    OutOfMemory,     //
-    Internal,        // an exception nobody expected
-    RootNotObject,   //
+    NotJson,        // the reader refused it; the server's jsonb_in has the last word
+    NotJsonSure,    // jsonb_in is known to refuse it too, with the same SQLSTATE
+    NeedsServer,    // too deep to be sure; jsonb_in decides
+    TooDeep,        // deeper than the server's stack allows
+    TooLarge,       // beyond a limit of jsonb
+    Cancelled,      // the cancel flag was seen
+    OutOfMemory,    //
+    Internal,       // an exception nobody expected
+    RootNotObject,  //
     // a value
-    InvalidText,     // 22P02: not a value of the type
-    NumberRange,     // 22003: out of the type's range
-    HasFraction,     // 22P02: an integer was wanted
-    InvalidTime,     // 22007
-    TimeRange,       // 22008
-    InvalidObjectId, // 22P02
-    NotAnArray,      // 22023
-    NotNull,         // 23502
-    Composite,       // 22P02: an object or array where a scalar was wanted
+    InvalidText,      // 22P02: not a value of the type
+    NumberRange,      // 22003: out of the type's range
+    HasFraction,      // 22P02: an integer was wanted
+    InvalidTime,      // 22007
+    TimeRange,        // 22008
+    InvalidObjectId,  // 22P02
+    NotAnArray,       // 22023
+    NotNull,          // 23502
+    Composite,        // 22P02: an object or array where a scalar was wanted
     // a mapping
-    BadRule,         // 22023
+    BadRule,  // 22023
 };
 
 struct ReasonInfo {

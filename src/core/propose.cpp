@@ -353,7 +353,7 @@ class Proposal {
             Line(
                 "No watermark: no time field is named like updated, modified or deleted. If one says when a "
                 "document");
-            Line("changed, name it; without it, whatever version comes last counts as the newest.");
+            Line("changed, name it; without it no version is late, and a move never replaces a row.");
         }
         if (std::any_of(columns_.begin(), columns_.end(),
                         [](const Proposed& c) { return c.type.substr(0, 7) == "numeric"; }))

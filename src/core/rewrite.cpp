@@ -61,7 +61,8 @@ bool Rewriter::PushPlain(const Tape& in, uint32_t node, Tape* out) {
         case ScalarKind::Binary: {
             size_t at;
             if (!BinaryUuid(s, &scratch_, &at)) {
-                out->Push(Type::String, const_cast<char*>(s.text.data()), static_cast<uint32_t>(s.text.size()));
+                out->Push(Type::String, const_cast<char*>(s.text.data()),
+                          static_cast<uint32_t>(s.text.size()));
                 return true;
             }
             unsigned char bytes[16];
@@ -78,7 +79,8 @@ bool Rewriter::PushPlain(const Tape& in, uint32_t node, Tape* out) {
             if (!AppendScalarText(in, s, &scratch_, &composite) || composite) return false;
             const std::string_view text(scratch_.data(), scratch_.size());
             if (text.empty()) return false;
-            const bool number = s.kind == ScalarKind::Number && HexDigit(text.back()) >= 0 && text.back() <= '9';
+            const bool number =
+                s.kind == ScalarKind::Number && HexDigit(text.back()) >= 0 && text.back() <= '9';
             PushText(number ? Type::Number : Type::String, text, out);
             return true;
         }
@@ -156,14 +158,18 @@ Reason Rewriter::ApplyFloors(const Tape& in, uint32_t node, const std::vector<Fl
             continue;
         }
         Decimal d;
-        const bool number = (s.kind == ScalarKind::Number || s.kind == ScalarKind::String) &&
-                            ParseDecimal(s.text, true, &d);
+        const bool number =
+            (s.kind == ScalarKind::Number || s.kind == ScalarKind::String) && ParseDecimal(s.text, true, &d);
         if (!number || !FitsNumeric(d)) {
             *bad = f;
             return number ? Reason::NumberRange : Reason::InvalidText;
         }
         scratch_.Clear();
         AppendFloorText(d, &scratch_);
+        if (!NumberFitsNumeric({scratch_.data(), scratch_.size()})) {  // a carry made it longer
+            *bad = f;
+            return Reason::NumberRange;
+        }
         PushText(Type::Number, {scratch_.data(), scratch_.size()}, out);
     }
     (*out)[object].count = count;

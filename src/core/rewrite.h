@@ -45,9 +45,9 @@ class Rewriter {
     // Wrappers become plain JSON wherever plain JSON can hold them, at any depth; the rest stays.
     uint32_t Normalize(const Tape& in, uint32_t node, Tape* out);
 
-    // Object: each named member becomes the floor of its number, exactly. Anything else is concatenated with an
-    // object of the fallbacks, as jsonb's || does it, and *concatenated is set.
-    // Reasons: InvalidText if a member is no number, NumberRange if numeric cannot hold it; *bad says which floor.
+    // Object: each named member becomes the floor of its number, exactly. Anything else is concatenated with
+    // an object of the fallbacks, as jsonb's || does it, and *concatenated is set. Reasons: InvalidText if a
+    // member is no number, NumberRange if numeric cannot hold it; *bad says which floor.
     Reason ApplyFloors(const Tape& in, uint32_t node, const std::vector<Floor>& floors, Tape* out,
                        uint32_t* result, bool* concatenated, size_t* bad);
 

@@ -16,9 +16,12 @@ bool Complain(Problem* problem, std::string_view key, std::string_view text, std
 
 namespace {
 
-constexpr std::string_view kConversions[] = {"", "objectid_time", "epoch_seconds", "floor", "round", "json_text"};
+constexpr std::string_view kConversions[] = {"",      "objectid_time", "epoch_seconds",
+                                             "floor", "round",         "json_text"};
 
-std::string Quoted(std::string_view key) { return "\"" + std::string(key) + "\""; }
+std::string Quoted(std::string_view key) {
+    return "\"" + std::string(key) + "\"";
+}
 
 class RulesReader {
   public:
@@ -27,14 +30,19 @@ class RulesReader {
 
     bool Read() {
         if (tape_[0].type != Type::Object)
-            return Complain(problem_, "", "the rules are not an object", "Rules look like {\"columns\": {…}}.");
+            return Complain(problem_, "", "the rules are not an object",
+                            "Rules look like {\"columns\": {…}}.");
         for (uint32_t i = 1; i < tape_[0].len; i = tape_.After(i + 1)) {
             const std::string_view key = TextOf(tape_[i]);
             bool ok;
-            if (key == "columns") ok = Columns(i + 1);
-            else if (key == "watermark") ok = Names("watermark", i + 1, &rules_.watermark);
-            else if (key == "unmapped") ok = String("unmapped", i + 1, &rules_.unmapped);
-            else if (key == "on_error") ok = ReadOnError(i + 1);
+            if (key == "columns")
+                ok = Columns(i + 1);
+            else if (key == "watermark")
+                ok = Names("watermark", i + 1, &rules_.watermark);
+            else if (key == "unmapped")
+                ok = String("unmapped", i + 1, &rules_.unmapped);
+            else if (key == "on_error")
+                ok = ReadOnError(i + 1);
             else
                 ok = Complain(problem_, key, "unknown key " + Quoted(key),
                               "Known keys are columns, watermark, unmapped and on_error.");
@@ -111,14 +119,21 @@ class RulesReader {
             const std::string key = at + "." + std::string(name);
             const uint32_t value = i + 1;
             bool ok;
-            if (name == "from") ok = Names(key, value, &rule->from);
-            else if (name == "default") ok = ReadDefault(key, value, rule);
-            else if (name == "as") ok = ReadAs(key, value, rule);
-            else if (name == "floor") ok = ReadFloors(key, value, rule);
-            else if (name == "normalize") ok = Bool(key, value, &rule->normalize);
-            else if (name == "ignore") ok = Bool(key, value, &rule->ignore);
+            if (name == "from")
+                ok = Names(key, value, &rule->from);
+            else if (name == "default")
+                ok = ReadDefault(key, value, rule);
+            else if (name == "as")
+                ok = ReadAs(key, value, rule);
+            else if (name == "floor")
+                ok = ReadFloors(key, value, rule);
+            else if (name == "normalize")
+                ok = Bool(key, value, &rule->normalize);
+            else if (name == "ignore")
+                ok = Bool(key, value, &rule->ignore);
             else
-                ok = Complain(problem_, key, "unknown key " + Quoted(name) + " for column " + Quoted(rule->column),
+                ok = Complain(problem_, key,
+                              "unknown key " + Quoted(name) + " for column " + Quoted(rule->column),
                               "Known keys are from, default, as, floor, normalize and ignore.");
             if (!ok) return false;
         }
@@ -164,8 +179,9 @@ class RulesReader {
             int64_t n;
             if (tape_[i + 1].type != Type::Number || !ParseDecimal(TextOf(tape_[i + 1]), false, &d) ||
                 DecimalToInt(d, Rounding::Exact, INT64_MIN, INT64_MAX, &n) != ToInt::Ok)
-                return Complain(problem_, key, "the default of \"" + std::string(TextOf(tape_[i])) +
-                                                   "\" must be an integer", "");
+                return Complain(problem_, key,
+                                "the default of \"" + std::string(TextOf(tape_[i])) + "\" must be an integer",
+                                "");
             rule->floors.push_back({std::string(TextOf(tape_[i])), std::to_string(n)});
         }
         return true;

@@ -123,7 +123,8 @@ bool AllDigits(std::string_view s) {
 Reason TimeFromNumber(std::string_view text, int64_t unit, int64_t* micros) {
     Decimal d;
     int64_t v;
-    if (ParseSmallInteger(text, &v)) return unit == 1 ? TimeFromMillis(v, micros) : TimeFromSeconds(v, micros);
+    if (ParseSmallInteger(text, &v))
+        return unit == 1 ? TimeFromMillis(v, micros) : TimeFromSeconds(v, micros);
     if (!ParseDecimal(text, true, &d)) return Reason::InvalidTime;
     switch (DecimalToInt(d, Rounding::Exact, INT64_MIN, INT64_MAX, &v)) {
         case ToInt::Ok: return unit == 1 ? TimeFromMillis(v, micros) : TimeFromSeconds(v, micros);
@@ -191,7 +192,9 @@ bool AppendScalarText(const Tape& tape, const Scalar& s, Bytes* out, bool* compo
                 return true;
             }
             if (!ParseSpecial(s.text, &special)) return false;
-            out->Append(special == Special::NaN ? "NaN" : special == Special::Infinity ? "Infinity" : "-Infinity");
+            out->Append(special == Special::NaN        ? "NaN"
+                        : special == Special::Infinity ? "Infinity"
+                                                       : "-Infinity");
             return true;
         }
         case ScalarKind::String:
@@ -199,7 +202,8 @@ bool AppendScalarText(const Tape& tape, const Scalar& s, Bytes* out, bool* compo
         case ScalarKind::Uuid: out->Append(s.text); return true;
         case ScalarKind::Oid: {
             int64_t seconds;
-            if (tape[s.node].type != Type::String || !ParseObjectId(TextOf(tape[s.node]), &seconds)) return false;
+            if (tape[s.node].type != Type::String || !ParseObjectId(TextOf(tape[s.node]), &seconds))
+                return false;
             out->Append(TextOf(tape[s.node]));
             return true;
         }

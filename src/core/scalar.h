@@ -29,8 +29,8 @@ enum class ScalarKind : uint8_t {
 struct Scalar {
     ScalarKind kind = ScalarKind::Null;
     bool truth = false;
-    int subtype = -1;       // Binary
-    uint32_t node = 0;      // payload
+    int subtype = -1;   // Binary
+    uint32_t node = 0;  // payload
     std::string_view text;
     std::string_view options;  // Regex
 };
@@ -38,9 +38,9 @@ struct Scalar {
 // Never fails: what it cannot make sense of is Composite.
 Scalar Unwrap(const Tape& tape, uint32_t node);
 
-// The moment a value stands for: $date in every form, epoch milliseconds as number or digits, ISO 8601, RFC 1123,
-// $timestamp, $oid, $minKey and $maxKey as infinities. `unit` is the milliseconds (1) or seconds (1000) that a bare
-// number counts. Sets *null for null. Reasons: InvalidTime, TimeRange, InvalidObjectId.
+// The moment a value stands for: $date in every form, epoch milliseconds as number or digits, ISO 8601, RFC
+// 1123, $timestamp, $oid, $minKey and $maxKey as infinities. `unit` is the milliseconds (1) or seconds (1000)
+// that a bare number counts. Sets *null for null. Reasons: InvalidTime, TimeRange, InvalidObjectId.
 Reason TimeOf(const Tape& tape, uint32_t node, int64_t unit, int64_t* micros, bool* null);
 
 // The 16 bytes of a Binary scalar of subtype 3 or 4, in `out` from *at on. False if it is none.

@@ -27,7 +27,9 @@ struct Node {
 constexpr uint32_t kTextPadding = 16;
 static_assert(sizeof(Node) == 16, "a node is two words");
 
-inline bool IsContainer(const Node& n) { return n.type == Type::Array || n.type == Type::Object; }
+inline bool IsContainer(const Node& n) {
+    return n.type == Type::Array || n.type == Type::Object;
+}
 
 // The nodes of one document; capacity stays from one document to the next.
 class Tape {

@@ -106,6 +106,11 @@ Reason Workspace::Fill(const Plan& plan, const Column& column, Value* value, Pro
         value->source = static_cast<int16_t>(s);
         return Reason::None;
     }
+    UseFallback(column, value);
+    return Reason::None;
+}
+
+void Workspace::UseFallback(const Column& column, Value* value) {
     *value = Value();
     if (column.has_default) {
         *value = column.fallback;
@@ -118,20 +123,31 @@ Reason Workspace::Fill(const Plan& plan, const Column& column, Value* value, Pro
     } else if (column.spec.has_default) {
         value->source = kLeftAlone;
     }
-    return Reason::None;
 }
 
 // Every root field that no column took whole, with its last value.
-void Workspace::CollectUnmapped(const Plan& plan, Value* value) {
+Reason Workspace::CollectUnmapped(const Plan& plan, Value* value, Problem* problem) {
     const Column& column = plan.columns[static_cast<size_t>(plan.unmapped)];
     for (size_t i = 0; i < slots_.size(); ++i)
         if (slots_[i] != 0 && !taken_[i]) loose_.push_back(keys_[i]);
-    if (loose_.empty()) return;
+    if (loose_.empty()) {
+        UseFallback(column, value);
+        return Reason::None;
+    }
     std::sort(loose_.begin(), loose_.end());
     Tape rest;
     output.rewriter.Collect(tape, loose_, &rest);
-    Convert(rest, 0, column.target, &output, value);
+    const ConvertResult result = Convert(rest, 0, column.target, &output, value);
     value->source = 0;
+    if (result.reason == Reason::None) return Reason::None;
+    const uint32_t member = result.member ? Member(rest, 0, result.member) : 0;
+    problem->reason = result.reason;
+    CopyCut(problem->path, result.member ? result.member : "(all other fields)");
+    if (member != 0) {
+        CopyCut(problem->text, "numeric");
+        CopyExcerpt(rest, member, &output, problem);
+    }
+    return result.reason;
 }
 
 bool Workspace::Transform(const Plan& plan, bool all) {
@@ -157,29 +173,36 @@ bool Workspace::Transform(const Plan& plan, bool all) {
     }
 
     values.resize(plan.columns.size());
+    if (all) problems.resize(plan.columns.size());
     bool good = true;
     Problem problem;  // filled only when there is one
-    for (size_t c = 0; c < plan.columns.size(); ++c) {
+    const auto fill = [&](size_t c) {
         const Column& column = plan.columns[c];
-        if (static_cast<int>(c) != plan.unmapped) Fill(plan, column, &values[c], &problem);
-        else values[c] = Value();
-        if (problem.reason == Reason::None && column.spec.required && values[c].form == Form::Null &&
-            values[c].source != kLeftAlone && static_cast<int>(c) != plan.unmapped) {
+        Value* value = &values[c];
+        if (static_cast<int>(c) == plan.unmapped)
+            CollectUnmapped(plan, value, &problem);
+        else
+            Fill(plan, column, value, &problem);
+        if (problem.reason == Reason::None && column.spec.required && value->form == Form::Null &&
+            value->source != kLeftAlone) {
             problem.reason = Reason::NotNull;
             if (!column.sources.empty()) CopyCut(problem.path, column.sources[0].path);
         }
-        if (all || problem.reason != Reason::None) {
-            problem.column = static_cast<int>(c);
+        if (problem.reason == Reason::None) return true;
+        good = false;
+        problem.column = static_cast<int>(c);
+        *value = Value();
+        if (all)
+            problems[c] = problem;
+        else
             problems.push_back(problem);
-        }
-        if (problem.reason != Reason::None) {
-            good = false;
-            values[c] = Value();
-            if (!all) return false;
-            problem = Problem();
-        }
-    }
-    if (plan.unmapped >= 0) CollectUnmapped(plan, &values[static_cast<size_t>(plan.unmapped)]);
+        problem = Problem();
+        return all;
+    };
+    for (size_t c = 0; c < plan.columns.size(); ++c)
+        if (static_cast<int>(c) != plan.unmapped && !fill(c)) return false;
+    // Last, when all others have taken theirs.
+    if (plan.unmapped >= 0 && !fill(static_cast<size_t>(plan.unmapped))) return false;
     return good;
 }
 

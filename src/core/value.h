@@ -29,12 +29,12 @@ enum class Kind : uint8_t {
 
 enum class Form : uint8_t {
     Null,
-    Int,     // i
-    Float,   // f
-    Datum,   // at: a finished varlena (short header or 4-byte header, 4-aligned)
-    Bytes,   // at: 16 bytes of a uuid
-    Input,   // at: NUL-terminated text for the type's input function
-    Array,   // first, count: into the elements
+    Int,    // i
+    Float,  // f
+    Datum,  // at: a finished varlena (short header or 4-byte header, 4-aligned)
+    Bytes,  // at: 16 bytes of a uuid
+    Input,  // at: NUL-terminated text for the type's input function
+    Array,  // first, count: into the elements
 };
 
 // Where a value came from, beside the index of a column's source.
@@ -46,7 +46,7 @@ struct Value {
     Form form = Form::Null;
     bool in_output = false;  // `at` is an offset into the output buffer, not an address
     int16_t source = kFromNowhere;
-    uint32_t count = 0;      // Array
+    uint32_t count = 0;  // Array
     union {
         int64_t i;
         double f;
@@ -57,6 +57,8 @@ struct Value {
     Value() : i(0) {}
 };
 
-inline char* AddressOf(const Value& v, char* output) { return v.in_output ? output + v.offset : v.text; }
+inline char* AddressOf(const Value& v, char* output) {
+    return v.in_output ? output + v.offset : v.text;
+}
 
 }  // namespace vm

@@ -6,10 +6,11 @@ extern "C" {
 PG_FUNCTION_INFO_V1(vm_resolve_anomaly);
 }
 
-// The parent's columns of a row. Casts and output functions of the table's types run here, so with the caller's
-// rights.
+// The parent's columns of a row. Casts and output functions of the table's types run here, so with the
+// caller's rights.
 static SqlArg RowAsJsonb(Relation child, HeapTuple row) {
-    SqlArg arg = {RelationGetForm(child)->reltype, heap_copy_tuple_as_datum(row, RelationGetDescr(child)), false};
+    SqlArg arg = {RelationGetForm(child)->reltype, heap_copy_tuple_as_datum(row, RelationGetDescr(child)),
+                  false};
     SafePath path = EnterSafePath();
     SqlResult result = RunSql("SELECT to_jsonb($1) - '{_id,_doc}'::text[]", &arg, 1, 1);
     LeaveSafePath(path);
@@ -29,13 +30,15 @@ void RecordAnomaly(const CompiledMapping* compiled, const Anomaly* anomaly) {
         TextArg(anomaly->document),
     };
     AsOwner owner = EnterAsOwner(compiled->schema);
-    RunSql(psprintf("INSERT INTO %s AS a (child, mapping, _id, kind, incoming_time, stored_time, incoming, stored, "
-                    "incoming_doc) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) "
-                    "ON CONFLICT (child, coalesce(_id, ''), kind, md5(incoming_doc)) WHERE resolved_at IS NULL "
-                    "DO UPDATE SET times_seen = a.times_seen + 1, last_seen_at = clock_timestamp(), "
-                    "stored_time = excluded.stored_time, stored = excluded.stored",
-                    ExtensionName(compiled->schema, "vm_anomaly")),
-           args, lengthof(args), 0);
+    RunSql(
+        psprintf(
+            "INSERT INTO %s AS a (child, mapping, _id, kind, incoming_time, stored_time, incoming, stored, "
+            "incoming_doc) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) "
+            "ON CONFLICT (child, coalesce(_id, ''), kind, md5(incoming_doc)) WHERE resolved_at IS NULL "
+            "DO UPDATE SET times_seen = a.times_seen + 1, last_seen_at = clock_timestamp(), "
+            "stored_time = excluded.stored_time, stored = excluded.stored",
+            ExtensionName(compiled->schema, "vm_anomaly")),
+        args, lengthof(args), 0);
     LeaveAsOwner(owner);
 }
 
@@ -49,11 +52,12 @@ Datum vm_resolve_anomaly(PG_FUNCTION_ARGS) {
                      {TEXTOID, PG_GETARG_DATUM(1), false},
                      TextArg(GetUserNameFromId(GetUserId(), false))};
     SafePath path = EnterSafePath();
-    uint64 rows = RunSql(psprintf("UPDATE %s SET resolved_at = clock_timestamp(), resolved_by = $3, resolution = $2 "
-                                  "WHERE anomaly_id = $1 AND resolved_at IS NULL",
-                                  ExtensionName(ExtensionSchema(fcinfo), "vm_anomaly")),
-                         args, lengthof(args), 0)
-                      .rows;
+    uint64 rows =
+        RunSql(psprintf("UPDATE %s SET resolved_at = clock_timestamp(), resolved_by = $3, resolution = $2 "
+                        "WHERE anomaly_id = $1 AND resolved_at IS NULL",
+                        ExtensionName(ExtensionSchema(fcinfo), "vm_anomaly")),
+               args, lengthof(args), 0)
+            .rows;
     LeaveSafePath(path);
     if (rows == 0)
         ereport(ERROR, (errcode(ERRCODE_NO_DATA),

@@ -6,13 +6,13 @@
 
 struct Anomaly {
     Relation child;
-    const char* id;           // _id, or NULL
-    const char* kind;         // 'late_document'
+    const char* id;    // _id, or NULL
+    const char* kind;  // 'late_document'
     TimestampTz incoming_time;
     TimestampTz stored_time;
-    HeapTuple incoming;       // the row as the document would make it
-    HeapTuple stored;         // the row as it is
-    const char* document;     // the incoming document
+    HeapTuple incoming;    // the row as the document would make it
+    HeapTuple stored;      // the row as it is
+    const char* document;  // the incoming document
 };
 
 // Writes it, as the tables' owner. The same document again while unresolved only counts up times_seen.

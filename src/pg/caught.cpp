@@ -16,7 +16,8 @@ ErrorData* RunCaught(void (*f)(void*), void* arg) {
         MemoryContextSwitchTo(context);
         error = CopyErrorData();
         int category = ERRCODE_TO_CATEGORY(error->sqlerrcode);
-        if (category == ERRCODE_OPERATOR_INTERVENTION || category == ERRCODE_INSUFFICIENT_RESOURCES) PG_RE_THROW();
+        if (category == ERRCODE_OPERATOR_INTERVENTION || category == ERRCODE_INSUFFICIENT_RESOURCES)
+            PG_RE_THROW();
         FlushErrorState();
         RollbackAndReleaseCurrentSubTransaction();
     }

@@ -25,7 +25,8 @@ static char** Ask(const char* sql, Oid parent, uint64* count) {
     if (code != SPI_OK_SELECT) elog(ERROR, "SPI_execute_with_args failed: %s", SPI_result_code_string(code));
     *count = SPI_processed;
     char** texts = (char**)palloc(sizeof(char*) * (SPI_processed + 1));
-    for (uint64 i = 0; i < SPI_processed; i++) texts[i] = SPI_getvalue(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1);
+    for (uint64 i = 0; i < SPI_processed; i++)
+        texts[i] = SPI_getvalue(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1);
     return texts;
 }
 
@@ -49,49 +50,55 @@ static void CheckParent(Relation rel) {
                         errdetail("It has a column _doc for a feed's documents."),
                         errhint("Give the table that the application uses as parent.")));
     if (rel->rd_rel->relkind == RELKIND_RELATION && !rel->rd_rel->relispartition) return;
-    ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-                    errmsg("table %s cannot be a parent", RelationGetRelationName(rel)),
-                    errdetail("Only an ordinary table has inheritance children; a partitioned table, a partition, a "
-                              "foreign table or a view has none."),
-                    errhint("Make the child by hand, with the parent's columns and a trigger, and move its rows with "
-                            "SQL.")));
+    ereport(
+        ERROR,
+        (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+         errmsg("table %s cannot be a parent", RelationGetRelationName(rel)),
+         errdetail("Only an ordinary table has inheritance children; a partitioned table, a partition, a "
+                   "foreign table or a view has none."),
+         errhint("Make the child by hand, with the parent's columns and a trigger, and move its rows with "
+                 "SQL.")));
 }
 
 static void CopyIndexes(Oid parent, const char* child) {
     uint64 n;
     // Everything behind the table's name; indexes of constraints that are copied as such come with those.
-    char** parts = Ask(
-        "SELECT format('CREATE %sINDEX ON @ %s', CASE WHEN i.indisunique THEN 'UNIQUE ' END, "
-        "  substr(pg_get_indexdef(i.indexrelid), 1 + length(format('CREATE %sINDEX %I ON %I.%I ', "
-        "    CASE WHEN i.indisunique THEN 'UNIQUE ' END, c.relname, n.nspname, t.relname)))) "
-        "FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_class t ON t.oid = i.indrelid "
-        "JOIN pg_namespace n ON n.oid = t.relnamespace "
-        "WHERE i.indrelid = $1 AND i.indisvalid AND NOT EXISTS (SELECT FROM pg_constraint k "
-        "  WHERE k.conindid = i.indexrelid AND k.conrelid = $1 AND k.contype IN ('u', 'x')) "
-        "ORDER BY i.indisprimary DESC, c.relname",
-        parent, &n);
+    char** parts =
+        Ask("SELECT format('CREATE %sINDEX ON @ %s', CASE WHEN i.indisunique THEN 'UNIQUE ' END, "
+            "  substr(pg_get_indexdef(i.indexrelid), 1 + length(format('CREATE %sINDEX %I ON %I.%I ', "
+            "    CASE WHEN i.indisunique THEN 'UNIQUE ' END, c.relname, n.nspname, t.relname)))) "
+            "FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_class t ON t.oid = i.indrelid "
+            "JOIN pg_namespace n ON n.oid = t.relnamespace "
+            "WHERE i.indrelid = $1 AND i.indisvalid AND NOT EXISTS (SELECT FROM pg_constraint k "
+            "  WHERE k.conindid = i.indexrelid AND k.conrelid = $1 AND k.contype IN ('u', 'x')) "
+            "ORDER BY i.indisprimary DESC, c.relname",
+            parent, &n);
     for (uint64 i = 0; i < n; i++) {
         char* at = strchr(parts[i], '@');
         Run(psprintf("%.*s%s%s", (int)(at - parts[i]), parts[i], child, at + 1));
     }
-    char** constraints = Ask(
-        "SELECT pg_get_constraintdef(oid) FROM pg_constraint WHERE conrelid = $1 AND (contype IN ('u', 'x') OR "
-        "contype = 'f' AND confrelid <> conrelid) ORDER BY contype, conname",
-        parent, &n);
+    char** constraints =
+        Ask("SELECT pg_get_constraintdef(oid) FROM pg_constraint WHERE conrelid = $1 AND (contype IN ('u', "
+            "'x') OR "
+            "contype = 'f' AND confrelid <> conrelid) ORDER BY contype, conname",
+            parent, &n);
     for (uint64 i = 0; i < n; i++) Run(psprintf("ALTER TABLE %s ADD %s", child, constraints[i]));
-    char** left_out = Ask("SELECT quote_ident(conname) FROM pg_constraint WHERE conrelid = $1 AND contype = 'f' AND "
-                          "confrelid = conrelid ORDER BY 1",
-                          parent, &n);
+    char** left_out =
+        Ask("SELECT quote_ident(conname) FROM pg_constraint WHERE conrelid = $1 AND contype = 'f' AND "
+            "confrelid = conrelid ORDER BY 1",
+            parent, &n);
     for (uint64 i = 0; i < n; i++)
-        ereport(NOTICE, (errmsg("foreign key %s is not copied to the child", left_out[i]),
-                         errdetail("It refers to the parent itself, and a row still staged is not in the parent.")));
+        ereport(NOTICE,
+                (errmsg("foreign key %s is not copied to the child", left_out[i]),
+                 errdetail("It refers to the parent itself, and a row still staged is not in the parent.")));
 }
 
 // Children do not inherit an identity: they draw from the same sequence.
 static void CopyIdentities(Oid parent, const char* child) {
     uint64 n;
     char** defaults = Ask(
-        "SELECT format('ALTER COLUMN %I SET DEFAULT nextval(%L)', attname, pg_get_serial_sequence(attrelid::regclass::text, attname)) "
+        "SELECT format('ALTER COLUMN %I SET DEFAULT nextval(%L)', attname, "
+        "pg_get_serial_sequence(attrelid::regclass::text, attname)) "
         "FROM pg_attribute WHERE attrelid = $1 AND attidentity <> '' AND NOT attisdropped ORDER BY attnum",
         parent, &n);
     for (uint64 i = 0; i < n; i++) Run(psprintf("ALTER TABLE ONLY %s %s", child, defaults[i]));
@@ -100,7 +107,8 @@ static void CopyIdentities(Oid parent, const char* child) {
 extern "C" {
 
 // vm_create_child(parent, mapping, tenant, project, child name DEFAULT NULL) → regclass
-// Errors: the parent is no ordinary table (0A000), the mapping does not fit it (22023), the name is taken (42P07).
+// Errors: the parent is no ordinary table (0A000), the mapping does not fit it (22023), the name is taken
+// (42P07).
 Datum vm_create_child(PG_FUNCTION_ARGS) {
     RequireArguments(fcinfo, 4);
     PreventCommandIfReadOnly("vm_create_child()");
@@ -125,25 +133,29 @@ Datum vm_create_child(PG_FUNCTION_ARGS) {
 
     SafePath path = EnterSafePath();
     if (SPI_connect() != SPI_OK_CONNECT) elog(ERROR, "SPI_connect failed");
-    // _id is what feeds find a row by; as the primary key it also is the replica identity that logical replication
-    // wants. Documents of up to a page stay where the row is: TOAST costs more than the transformation.
-    Run(psprintf("CREATE TABLE %s (_id text PRIMARY KEY, _doc text) INHERITS (%s) WITH (toast_tuple_target = 8160)", child,
-                 parent_name));
+    // _id is what feeds find a row by; as the primary key it also is the replica identity that logical
+    // replication wants. Documents of up to a page stay where the row is: TOAST costs more than the
+    // transformation.
+    Run(psprintf(
+        "CREATE TABLE %s (_id text PRIMARY KEY, _doc text) INHERITS (%s) WITH (toast_tuple_target = 8160)",
+        child, parent_name));
     uint64 n;
-    Ask("SELECT name FROM pg_settings WHERE $1 IS NOT NULL AND name = 'default_toast_compression' AND 'lz4' = ANY (enumvals)",
+    Ask("SELECT name FROM pg_settings WHERE $1 IS NOT NULL AND name = 'default_toast_compression' AND 'lz4' "
+        "= ANY (enumvals)",
         parent, &n);
     if (n > 0) Run(psprintf("ALTER TABLE %s ALTER COLUMN _doc SET COMPRESSION lz4", child));
     CopyIdentities(parent, child);
     CopyIndexes(parent, child);
-    Run(psprintf("CREATE TRIGGER vm_transform BEFORE INSERT OR UPDATE OF _doc ON %s FOR EACH ROW EXECUTE FUNCTION "
-                 "%s(%s, %s, %s)",
-                 child, ExtensionName(schema, "vm_transform"), quote_literal_cstr(mapping),
-                 quote_literal_cstr(tenant), quote_literal_cstr(project)));
+    Run(psprintf(
+        "CREATE TRIGGER vm_transform BEFORE INSERT OR UPDATE OF _doc ON %s FOR EACH ROW EXECUTE FUNCTION "
+        "%s(%s, %s, %s)",
+        child, ExtensionName(schema, "vm_transform"), quote_literal_cstr(mapping), quote_literal_cstr(tenant),
+        quote_literal_cstr(project)));
     // Feeds that replicate set session_replication_role to replica, and other triggers are silent then.
     Run(psprintf("ALTER TABLE %s ENABLE ALWAYS TRIGGER vm_transform", child));
     Run(psprintf("COMMENT ON TABLE %s IS %s", child,
-                 quote_literal_cstr(psprintf("child of %s for tenant %s, project %s; mapping %s", parent_name, tenant,
-                                             project, mapping))));
+                 quote_literal_cstr(psprintf("child of %s for tenant %s, project %s; mapping %s", parent_name,
+                                             tenant, project, mapping))));
     SPI_finish();
     LeaveSafePath(path);
 

@@ -87,9 +87,10 @@ static bool IdentityInParent(Oid relid, const char* column) {
     namestrcpy(&name, column);
     SqlArg args[] = {OidArg(OIDOID, relid), {NAMEOID, NameGetDatum(&name), false}};
     SafePath path = EnterSafePath();
-    bool found = RunSql("SELECT true FROM pg_inherits i JOIN pg_attribute a ON a.attrelid = i.inhparent "
-                        "WHERE i.inhrelid = $1 AND a.attname = $2 AND a.attidentity <> ''",
-                        args, 2, 1)
+    bool found = RunSql(
+                     "SELECT true FROM pg_inherits i JOIN pg_attribute a ON a.attrelid = i.inhparent "
+                     "WHERE i.inhrelid = $1 AND a.attname = $2 AND a.attidentity <> ''",
+                     args, 2, 1)
                      .found;
     LeaveSafePath(path);
     return found;
@@ -113,10 +114,11 @@ TableColumns ReadColumns(Relation rel) {
             table.doc_type = getBaseType(att->atttypid);
             if (table.doc_type != TEXTOID && table.doc_type != VARCHAROID && table.doc_type != JSONOID &&
                 table.doc_type != JSONBOID)
-                ereport(ERROR, (errcode(ERRCODE_DATATYPE_MISMATCH),
-                                errmsg("column _doc of table %s is of type %s", RelationGetRelationName(rel),
-                                       format_type_be(att->atttypid)),
-                                errhint("Documents are held in a column of type text, varchar, json or jsonb.")));
+                ereport(ERROR,
+                        (errcode(ERRCODE_DATATYPE_MISMATCH),
+                         errmsg("column _doc of table %s is of type %s", RelationGetRelationName(rel),
+                                format_type_be(att->atttypid)),
+                         errhint("Documents are held in a column of type text, varchar, json or jsonb.")));
         }
         if (LeftAlone(att) != NULL) continue;
         if (att->attinhcount > 0 && IdentityInParent(RelationGetRelid(rel), name)) continue;
@@ -149,11 +151,13 @@ static Datum Scalar(ColumnIo* io, const wall::Row* row, const Value* value) {
                 case Kind::TimestampTz:
                 case Kind::Timestamp:
                     if (io->typmod >= 0)
-                        return DirectFunctionCall2(timestamp_scale, Int64GetDatum(value->i), Int32GetDatum(io->typmod));
+                        return DirectFunctionCall2(timestamp_scale, Int64GetDatum(value->i),
+                                                   Int32GetDatum(io->typmod));
                     return Int64GetDatum(value->i);
                 case Kind::Time:
                     if (io->typmod >= 0)
-                        return DirectFunctionCall2(time_scale, Int64GetDatum(value->i), Int32GetDatum(io->typmod));
+                        return DirectFunctionCall2(time_scale, Int64GetDatum(value->i),
+                                                   Int32GetDatum(io->typmod));
                     return Int64GetDatum(value->i);
                 default: return Int64GetDatum(value->i);
             }
@@ -162,14 +166,16 @@ static Datum Scalar(ColumnIo* io, const wall::Row* row, const Value* value) {
         case vm::Form::Datum:
         case vm::Form::Bytes: return PointerGetDatum(vm::AddressOf(*value, row->output));
         case vm::Form::Input:
-            return InputFunctionCall(&io->input, vm::AddressOf(*value, row->output), io->io_param, io->typmod);
+            return InputFunctionCall(&io->input, vm::AddressOf(*value, row->output), io->io_param,
+                                     io->typmod);
         default: elog(ERROR, "unexpected form %d of a value", (int)value->form);
     }
     return (Datum)0;
 }
 
 static Datum Array(ColumnIo* io, const wall::Row* row, const Value* value) {
-    if (value->count == 0) return PointerGetDatum(construct_empty_array(io->element_domain ? io->element_domain : io->type));
+    if (value->count == 0)
+        return PointerGetDatum(construct_empty_array(io->element_domain ? io->element_domain : io->type));
     Datum* elements = (Datum*)MemoryContextAllocHuge(CurrentMemoryContext, sizeof(Datum) * value->count);
     bool* nulls = (bool*)MemoryContextAllocHuge(CurrentMemoryContext, value->count);
     for (uint32 i = 0; i < value->count; i++) {
@@ -185,8 +191,8 @@ static Datum Array(ColumnIo* io, const wall::Row* row, const Value* value) {
     int dims[1] = {(int)value->count};
     int lower[1] = {1};
     return PointerGetDatum(construct_md_array(elements, nulls, 1, dims, lower,
-                                              io->element_domain ? io->element_domain : io->type, io->len, io->byval,
-                                              io->align));
+                                              io->element_domain ? io->element_domain : io->type, io->len,
+                                              io->byval, io->align));
 }
 
 Datum ValueDatum(ColumnIo* io, const wall::Row* row, const Value* value, bool* null) {

@@ -8,13 +8,13 @@
 struct ColumnIo {
     AttrNumber attno;
     char* name;
-    wall::Kind kind;     // of the column, or of its elements
-    Oid type;            // base type, of the column or of its elements
+    wall::Kind kind;  // of the column, or of its elements
+    Oid type;         // base type, of the column or of its elements
     int32 typmod;
     Oid domain;          // the column's domain, or InvalidOid
     Oid element_domain;  // the elements' domain, or InvalidOid
     bool array;
-    int16 len;           // of the element type, for arrays
+    int16 len;  // of the element type, for arrays
     bool byval;
     char align;
     Oid io_param;
@@ -24,8 +24,8 @@ struct ColumnIo {
     bool default_known;  // the table's DEFAULT is a constant: this one
     bool default_null;
     Datum default_value;
-    int element;         // of an array: the one at hand, for messages
-    bool fallible;       // the server may refuse what the core has accepted
+    int element;    // of an array: the one at hand, for messages
+    bool fallible;  // the server may refuse what the core has accepted
 };
 
 // The columns of a table that a document may fill.

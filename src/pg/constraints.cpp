@@ -54,8 +54,10 @@ static char* ConflictSql(Relation rel, Relation index, UniqueKey* key, AttrNumbe
         appendStringInfo(&sql, " AND %s %s $%d",
                          quote_identifier(get_attname(RelationGetRelid(rel), key->attno[k], false)),
                          IndexEquality(index, k), k + 3);
-    if (id_att != InvalidAttrNumber) appendStringInfoString(&sql, " AND _id::text IS DISTINCT FROM $2");
-    else appendStringInfoString(&sql, " AND $2 IS NULL");
+    if (id_att != InvalidAttrNumber)
+        appendStringInfoString(&sql, " AND _id::text IS DISTINCT FROM $2");
+    else
+        appendStringInfoString(&sql, " AND $2 IS NULL");
     appendStringInfoString(&sql, " LIMIT 1");
     return sql.data;
 }
@@ -108,13 +110,16 @@ static void CheckChecks(ChildConstraints* constraints, Relation rel, HeapTuple r
     ExecDropSingleTupleTableSlot(slot);
 }
 
-static void FreePlan(void* plan) { SPI_freeplan((SPIPlanPtr)plan); }
+static void FreePlan(void* plan) {
+    SPI_freeplan((SPIPlanPtr)plan);
+}
 
 // Prepares the query; the plan is freed with `context`. SPI is connected.
 static void PrepareKey(UniqueKey* key, const Oid* types, MemoryContext context) {
     SPIPlanPtr plan = SPI_prepare(key->sql, key->columns + 2, (Oid*)types);
     if (plan == NULL) elog(ERROR, "SPI_prepare failed: %s", SPI_result_code_string(SPI_result));
-    MemoryContextCallback* callback = (MemoryContextCallback*)MemoryContextAllocZero(context, sizeof(*callback));
+    MemoryContextCallback* callback =
+        (MemoryContextCallback*)MemoryContextAllocZero(context, sizeof(*callback));
     callback->func = FreePlan;
     callback->arg = plan;
     SPI_keepplan(plan);
@@ -160,8 +165,8 @@ void CheckConstraints(ChildConstraints* constraints, Relation rel, HeapTuple row
         Oid output;
         Datum value = heap_getattr(row, constraints->id_att, RelationGetDescr(rel), &null);
         if (!null) {
-            getTypeOutputInfo(TupleDescAttr(RelationGetDescr(rel), constraints->id_att - 1)->atttypid, &output,
-                              &varlena);
+            getTypeOutputInfo(TupleDescAttr(RelationGetDescr(rel), constraints->id_att - 1)->atttypid,
+                              &output, &varlena);
             id = TextArg(OidOutputFunctionCall(output, value));
         }
     }

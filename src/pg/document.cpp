@@ -9,7 +9,9 @@ static vm::Workspace* Checked(vm::Workspace* space) {
     return space;
 }
 
-static void FreeWorkspace(void* space) { wall::Free((vm::Workspace*)space); }
+static void FreeWorkspace(void* space) {
+    wall::Free((vm::Workspace*)space);
+}
 
 vm::Workspace* TakeWorkspace(void) {
     if (!busy) {
@@ -44,8 +46,8 @@ static bool HasUnicodeEscape(wall::Text doc) {
     return false;
 }
 
-// The document as the server reads it. Errors are json_in's and jsonb_in's own; the first builds nothing and is
-// quick to refuse what is cut off.
+// The document as the server reads it. Errors are json_in's and jsonb_in's own; the first builds nothing and
+// is quick to refuse what is cut off.
 static wall::Text Judge(wall::Text doc) {
     char* text = (char*)MemoryContextAllocHuge(CurrentMemoryContext, doc.len + 1);
     memcpy(text, doc.data, doc.len);
@@ -59,8 +61,8 @@ static wall::Text Judge(wall::Text doc) {
     return {canonical.data, (size_t)canonical.len};
 }
 
-static wall::Reason Try(vm::Workspace* space, CompiledMapping* compiled, wall::Text doc, bool all, bool judged,
-                        wall::Row* row, wall::Problem* problem) {
+static wall::Reason Try(vm::Workspace* space, CompiledMapping* compiled, wall::Text doc, bool all,
+                        bool judged, wall::Row* row, wall::Problem* problem) {
     wall::ReadOptions options = {};
     options.utf8 = GetDatabaseEncoding() == PG_UTF8;
     options.all = all;
@@ -76,8 +78,8 @@ static wall::Reason Try(vm::Workspace* space, CompiledMapping* compiled, wall::T
     return wall::Transform(space, compiled->plan, doc, options, row, problem);
 }
 
-wall::Reason TryDocument(vm::Workspace* space, CompiledMapping* compiled, wall::Text doc, bool all, wall::Row* row,
-                         wall::Problem* problem) {
+wall::Reason TryDocument(vm::Workspace* space, CompiledMapping* compiled, wall::Text doc, bool all,
+                         wall::Row* row, wall::Problem* problem) {
     return Try(space, compiled, doc, all, false, row, problem);
 }
 
@@ -89,7 +91,9 @@ wall::Reason TransformDocument(vm::Workspace* space, CompiledMapping* compiled, 
     return Try(space, compiled, Judge(doc), all, true, row, problem);
 }
 
-static int SqlState(const char* s) { return MAKE_SQLSTATE(s[0], s[1], s[2], s[3], s[4]); }
+static int SqlState(const char* s) {
+    return MAKE_SQLSTATE(s[0], s[1], s[2], s[3], s[4]);
+}
 
 ProblemWords WordProblem(const DocumentContext* about, const wall::Problem* problem) {
     const vm::ReasonInfo& info = vm::Info(problem->reason);
@@ -121,7 +125,9 @@ ProblemWords WordProblem(const DocumentContext* about, const wall::Problem* prob
         case wall::Reason::TimeRange:
             words.message = psprintf("date or time out of range for type %s: \"%s\"", type, value);
             break;
-        case wall::Reason::InvalidObjectId: words.message = psprintf("invalid ObjectId: \"%s\"", value); break;
+        case wall::Reason::InvalidObjectId:
+            words.message = psprintf("invalid ObjectId: \"%s\"", value);
+            break;
         case wall::Reason::NotAnArray:
             words.message = psprintf("cannot take \"%s\" for a value of type %s", value, type);
             break;
@@ -131,7 +137,9 @@ ProblemWords WordProblem(const DocumentContext* about, const wall::Problem* prob
             break;
         case wall::Reason::TooDeep: words.message = pstrdup("document is nested too deeply"); break;
         case wall::Reason::TooLarge: words.message = pstrdup("document is too large for jsonb"); break;
-        case wall::Reason::OutOfMemory: words.message = pstrdup("out of memory while reading a document"); break;
+        case wall::Reason::OutOfMemory:
+            words.message = pstrdup("out of memory while reading a document");
+            break;
         case wall::Reason::InvalidText:
         case wall::Reason::Composite:
             words.message = psprintf("invalid input syntax for type %s: \"%s\"", type, value);
@@ -140,8 +148,10 @@ ProblemWords WordProblem(const DocumentContext* about, const wall::Problem* prob
     }
     StringInfoData detail;
     initStringInfo(&detail);
-    if (words.field) appendStringInfo(&detail, "Field %s, column \"%s\", ", words.field, words.column ? words.column : "");
-    else if (words.column) appendStringInfo(&detail, "Column \"%s\", ", words.column);
+    if (words.field)
+        appendStringInfo(&detail, "Field %s, column \"%s\", ", words.field, words.column ? words.column : "");
+    else if (words.column)
+        appendStringInfo(&detail, "Column \"%s\", ", words.column);
     appendStringInfo(&detail, "document _id %s, table %s.", about->id ? about->id : "(none)", about->table);
     detail.data[0] = (char)pg_toupper((unsigned char)detail.data[0]);
     words.detail = detail.data;
@@ -150,11 +160,14 @@ ProblemWords WordProblem(const DocumentContext* about, const wall::Problem* prob
 
 void RaiseProblem(const DocumentContext* about, const wall::Problem* problem) {
     ProblemWords words = WordProblem(about, problem);
-    ereport(ERROR, (errcode(words.sqlerrcode), errmsg("%s", words.message), errdetail("%s", words.detail),
-                    words.hint ? errhint("%s", words.hint) : 0,
-                    about->rel ? err_generic_string(PG_DIAG_SCHEMA_NAME, get_namespace_name(RelationGetNamespace(about->rel))) : 0,
-                    about->rel ? err_generic_string(PG_DIAG_TABLE_NAME, RelationGetRelationName(about->rel)) : 0,
-                    words.column ? err_generic_string(PG_DIAG_COLUMN_NAME, words.column) : 0));
+    ereport(ERROR,
+            (errcode(words.sqlerrcode), errmsg("%s", words.message), errdetail("%s", words.detail),
+             words.hint ? errhint("%s", words.hint) : 0,
+             about->rel ? err_generic_string(PG_DIAG_SCHEMA_NAME,
+                                             get_namespace_name(RelationGetNamespace(about->rel)))
+                        : 0,
+             about->rel ? err_generic_string(PG_DIAG_TABLE_NAME, RelationGetRelationName(about->rel)) : 0,
+             words.column ? err_generic_string(PG_DIAG_COLUMN_NAME, words.column) : 0));
 }
 
 char* RowId(HeapTuple tuple, TupleDesc desc, const TableColumns* table) {

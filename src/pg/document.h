@@ -7,9 +7,9 @@
 
 // What a problem is about; names it in messages. Any text may be NULL.
 struct DocumentContext {
-    const char* table;   // qualified
-    const char* id;      // the row's _id
-    Relation rel;        // for the error's schema, table and column fields
+    const char* table;  // qualified
+    const char* id;     // the row's _id
+    Relation rel;       // for the error's schema, table and column fields
     CompiledMapping* compiled;
 };
 
@@ -20,10 +20,10 @@ vm::Workspace* TakeWorkspace(void);
 void GiveBackWorkspace(vm::Workspace* space, size_t document_size);
 void ResetWorkspace(void);  // the current (sub)transaction aborts
 
-// Transforms a document as far as the core is sure. None and *row; a reason and *problem; or NotJson or NeedsServer,
-// and TransformDocument has to put it to jsonb_in.
-wall::Reason TryDocument(vm::Workspace* space, CompiledMapping* compiled, wall::Text doc, bool all, wall::Row* row,
-                         wall::Problem* problem);
+// Transforms a document as far as the core is sure. None and *row; a reason and *problem; or NotJson or
+// NeedsServer, and TransformDocument has to put it to jsonb_in.
+wall::Reason TryDocument(vm::Workspace* space, CompiledMapping* compiled, wall::Text doc, bool all,
+                         wall::Row* row, wall::Problem* problem);
 
 // The same, with jsonb_in's judgement where it is wanted: its own error passes through.
 wall::Reason TransformDocument(vm::Workspace* space, CompiledMapping* compiled, wall::Text doc, bool all,
@@ -34,9 +34,9 @@ struct ProblemWords {
     int sqlerrcode;
     char* message;
     char* detail;
-    char* hint;      // or NULL
-    char* field;     // path, or NULL
-    char* column;    // or NULL
+    char* hint;    // or NULL
+    char* field;   // path, or NULL
+    char* column;  // or NULL
 };
 ProblemWords WordProblem(const DocumentContext* about, const wall::Problem* problem);
 

@@ -1,4 +1,5 @@
 // The article's two helper functions, by the same names.
+#include "core/decimal.h"
 #include "pg/compat.h"
 
 extern "C" {
@@ -9,6 +10,10 @@ extern "C" {
 static int32 ElementAsInt(JsonbContainer* array, int i, int n, uint32 offset) {
     JEntry entry = array->children[i];
     char* data = (char*)&array->children[n];
+    int64_t small;
+    if (JBE_ISNUMERIC(entry) && vm::ReadSmallNumeric(data + INTALIGN(offset), &small) &&
+        (int32)small == small)
+        return (int32)small;
     if (JBE_ISNUMERIC(entry))
         return DatumGetInt32(DirectFunctionCall1(numeric_int4, PointerGetDatum(data + INTALIGN(offset))));
     char* text;
@@ -40,11 +45,14 @@ Datum hex_to_bigint(PG_FUNCTION_ARGS) {
     for (int i = 0; i < n; i++) {
         char c = digits[i];
         uint64 digit;
-        if (c >= '0' && c <= '9') digit = c - '0';
-        else if ((c | 0x20) >= 'a' && (c | 0x20) <= 'f') digit = (c | 0x20) - 'a' + 10;
+        if (c >= '0' && c <= '9')
+            digit = c - '0';
+        else if ((c | 0x20) >= 'a' && (c | 0x20) <= 'f')
+            digit = (c | 0x20) - 'a' + 10;
         else
-            ereport(ERROR, (errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
-                            errmsg("\"%.*s\" is not a valid hexadecimal digit", pg_mblen(digits + i), digits + i)));
+            ereport(ERROR,
+                    (errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
+                     errmsg("\"%.*s\" is not a valid hexadecimal digit", pg_mblen(digits + i), digits + i)));
         if (i >= 16)
             ereport(ERROR, (errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE), errmsg("bigint out of range"),
                             errdetail("A bigint holds at most 16 hexadecimal digits, not %d.", n)));
@@ -53,14 +61,15 @@ Datum hex_to_bigint(PG_FUNCTION_ARGS) {
     PG_RETURN_INT64((int64)value);
 }
 
-// json_arr2int_arr(js jsonb): numbers and numeric strings of a JSON array, rounded half away from zero; null stays
-// NULL. NULL gives an empty array. Errors: no array (22023), no number (22P02), out of range (22003).
+// json_arr2int_arr(js jsonb): numbers and numeric strings of a JSON array, rounded half away from zero; null
+// stays NULL. NULL gives an empty array. Errors: no array (22023), no number (22P02), out of range (22003).
 Datum json_arr2int_arr(PG_FUNCTION_ARGS) {
     if (PG_ARGISNULL(0)) PG_RETURN_ARRAYTYPE_P(construct_empty_array(INT4OID));
     Jsonb* js = PG_GETARG_JSONB_P(0);
     if (!JB_ROOT_IS_ARRAY(js) || JB_ROOT_IS_SCALAR(js))
         ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-                        errmsg("cannot extract elements from %s", JB_ROOT_IS_SCALAR(js) ? "a scalar" : "an object")));
+                        errmsg("cannot extract elements from %s",
+                               JB_ROOT_IS_SCALAR(js) ? "a scalar" : "an object")));
     int n = JB_ROOT_COUNT(js);
     if (n == 0) PG_RETURN_ARRAYTYPE_P(construct_empty_array(INT4OID));
 

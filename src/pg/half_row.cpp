@@ -14,8 +14,9 @@ using wall::Kind;
 static char* FirstLabel(Oid enum_type) {
     SqlArg args[] = {OidArg(OIDOID, enum_type)};
     SafePath path = EnterSafePath();
-    SqlResult result = RunSql("SELECT enumlabel::text FROM pg_enum WHERE enumtypid = $1 ORDER BY enumsortorder LIMIT 1",
-                              args, 1, 1);
+    SqlResult result =
+        RunSql("SELECT enumlabel::text FROM pg_enum WHERE enumtypid = $1 ORDER BY enumsortorder LIMIT 1",
+               args, 1, 1);
     LeaveSafePath(path);
     return result.found ? TextDatumGetCString(result.value[0]) : NULL;
 }

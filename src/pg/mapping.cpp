@@ -19,7 +19,8 @@ PG_FUNCTION_INFO_V1(vm_explain_mapping);
 PG_FUNCTION_INFO_V1(vm_mapping_check);
 PG_FUNCTION_INFO_V1(vm_mapping_changed);
 
-// vm_define_mapping(mapping text, rules jsonb): creates or replaces. vm_mapping_check refuses bad rules (22023).
+// vm_define_mapping(mapping text, rules jsonb): creates or replaces. vm_mapping_check refuses bad rules
+// (22023).
 Datum vm_define_mapping(PG_FUNCTION_ARGS) {
     RequireArguments(fcinfo, 2);
     Oid schema = ExtensionSchema(fcinfo);
@@ -39,17 +40,18 @@ Datum vm_define_mapping(PG_FUNCTION_ARGS) {
     PG_RETURN_VOID();
 }
 
-// vm_drop_mapping(mapping text). A shipped mapping stays; dropping the user's definition of it brings it back.
-// Errors: it does not exist (42704), a trigger still uses it (2BP01).
+// vm_drop_mapping(mapping text). A shipped mapping stays; dropping the user's definition of it brings it
+// back. Errors: it does not exist (42704), a trigger still uses it (2BP01).
 Datum vm_drop_mapping(PG_FUNCTION_ARGS) {
     RequireArguments(fcinfo, 1);
     Oid schema = ExtensionSchema(fcinfo);
     char* mapping = text_to_cstring(PG_GETARG_TEXT_PP(0));
     SqlArg args[] = {TextArg(mapping), OidArg(OIDOID, schema)};
     AsOwner owner = EnterAsOwner(schema);
-    SqlResult shipped = RunSql(psprintf("SELECT bool_or(shipped), bool_or(NOT shipped) FROM %s WHERE mapping = $1",
-                                        ExtensionName(schema, "vm_mapping")),
-                               args, 1, 2);
+    SqlResult shipped =
+        RunSql(psprintf("SELECT bool_or(shipped), bool_or(NOT shipped) FROM %s WHERE mapping = $1",
+                        ExtensionName(schema, "vm_mapping")),
+               args, 1, 2);
     if (shipped.null[0])
         ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT), errmsg("mapping \"%s\" does not exist", mapping)));
     if (!DatumGetBool(shipped.value[1]))
@@ -57,21 +59,23 @@ Datum vm_drop_mapping(PG_FUNCTION_ARGS) {
                         errmsg("mapping \"%s\" is shipped with the extension", mapping),
                         errhint("Define it anew with vm_define_mapping to change it.")));
     if (!DatumGetBool(shipped.value[0])) {
-        SqlResult user = RunSql("SELECT t.tgrelid::regclass::text, count(*) OVER () FROM pg_trigger t "
-                                "JOIN pg_proc p ON p.oid = t.tgfoid WHERE p.pronamespace = $2 "
-                                "AND p.proname = 'vm_transform' AND t.tgnargs > 0 "
-                                "AND substring(t.tgargs FROM 1 FOR position('\\x00'::bytea IN t.tgargs) - 1) = "
-                                "convert_to($1, getdatabaseencoding()) ORDER BY 1 LIMIT 1",
-                                args, 2, 2);
+        SqlResult user = RunSql(
+            "SELECT t.tgrelid::regclass::text, count(*) OVER () FROM pg_trigger t "
+            "JOIN pg_proc p ON p.oid = t.tgfoid WHERE p.pronamespace = $2 "
+            "AND p.proname = 'vm_transform' AND t.tgnargs > 0 "
+            "AND substring(t.tgargs FROM 1 FOR position('\\x00'::bytea IN t.tgargs) - 1) = "
+            "convert_to($1, getdatabaseencoding()) ORDER BY 1 LIMIT 1",
+            args, 2, 2);
         if (user.found)
-            ereport(ERROR, (errcode(ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST),
-                            errmsg("mapping \"%s\" is in use", mapping),
-                            errdetail("%lld trigger(s) use it, one of them on %s.",
-                                      (long long)DatumGetInt64(user.value[1]), TextDatumGetCString(user.value[0])),
-                            errhint("Drop these tables or their triggers first.")));
+            ereport(
+                ERROR,
+                (errcode(ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST), errmsg("mapping \"%s\" is in use", mapping),
+                 errdetail("%lld trigger(s) use it, one of them on %s.",
+                           (long long)DatumGetInt64(user.value[1]), TextDatumGetCString(user.value[0])),
+                 errhint("Drop these tables or their triggers first.")));
     }
-    RunSql(psprintf("DELETE FROM %s WHERE mapping = $1 AND NOT shipped", ExtensionName(schema, "vm_mapping")), args,
-           1, 0);
+    RunSql(psprintf("DELETE FROM %s WHERE mapping = $1 AND NOT shipped", ExtensionName(schema, "vm_mapping")),
+           args, 1, 0);
     LeaveAsOwner(owner);
     PG_RETURN_VOID();
 }
@@ -119,8 +123,11 @@ Datum vm_explain_mapping(PG_FUNCTION_ARGS) {
             column = compiled->info.column_of[c];
             if (column < 0) left_alone = compiled->table.specs[c].by_default ? "ignored" : "not the parent's";
         }
-        if (column >= 0) wall::Explain(compiled->plan, column, &words);
-        else snprintf(words.conversion, sizeof(words.conversion), "left alone (%s)", left_alone ? left_alone : "identity of the parent");
+        if (column >= 0)
+            wall::Explain(compiled->plan, column, &words);
+        else
+            snprintf(words.conversion, sizeof(words.conversion), "left alone (%s)",
+                     left_alone ? left_alone : "identity of the parent");
         Datum values[] = {CStringGetTextDatum(NameStr(att->attname)),
                           CStringGetTextDatum(format_type_with_typemod(att->atttypid, att->atttypmod)),
                           CStringGetTextDatum(words.source), CStringGetTextDatum(words.conversion),

@@ -1,7 +1,7 @@
 // vm_move_batch: rows of a child to its parent, newer wins, nothing vanishes.
 //
-// The child is locked EXCLUSIVE for the transaction: writers through the parent wait and then find the row in its
-// new place, where a plain DELETE would let their update vanish.
+// The child is locked EXCLUSIVE for the transaction: writers through the parent wait and then find the row in
+// its new place, where a plain DELETE would let their update vanish.
 #include "pg/compat.h"
 #include "pg/plan_cache.h"
 #include "pg/tables.h"
@@ -16,17 +16,17 @@ PG_FUNCTION_INFO_V1(vm_move_batch);
 
 // The SQL fragments a move is made of; every name quoted.
 struct MoveSql {
-    char* child;        // qualified
-    char* parent;       // qualified
-    char* columns;      // a, b, c: those of the parent that are not generated
-    char* compared;     // the same without identities, which are another each time
-    char* key;          // columns of the arbiter
-    char* set;          // a = excluded.a, …; empty if all are keys
-    char* newer;        // excluded is newer than p
-    char* order;        // newest first, within a key
-    char* match;        // s.k = w.k AND …
-    char* match_parent; // p.k = c.k AND …
-    char* watermark_c;  // watermark of the child's row c, a timestamptz or NULL
+    char* child;         // qualified
+    char* parent;        // qualified
+    char* columns;       // a, b, c: those of the parent that are not generated
+    char* compared;      // the same without identities, which are another each time
+    char* key;           // columns of the arbiter
+    char* set;           // a = excluded.a, …; empty if all are keys
+    char* newer;         // excluded is newer than p
+    char* order;         // newest first, within a key
+    char* match;         // s.k = w.k AND …
+    char* match_parent;  // p.k = c.k AND …
+    char* watermark_c;   // watermark of the child's row c, a timestamptz or NULL
     char* watermark_p;
 };
 
@@ -36,8 +36,8 @@ static char* Appended(char* list, const char* separator, const char* item) {
 
 static Oid ParentOf(Oid child) {
     SqlArg args[] = {OidArg(OIDOID, child)};
-    SqlResult result =
-        RunSql("SELECT min(inhparent::oid::int8)::oid, count(*) FROM pg_inherits WHERE inhrelid = $1", args, 1, 2);
+    SqlResult result = RunSql(
+        "SELECT min(inhparent::oid::int8)::oid, count(*) FROM pg_inherits WHERE inhrelid = $1", args, 1, 2);
     if (result.null[0] || DatumGetInt64(result.value[1]) != 1)
         ereport(ERROR, (errcode(ERRCODE_WRONG_OBJECT_TYPE),
                         errmsg("table %s is no child of exactly one parent", get_rel_name(child)),
@@ -53,13 +53,16 @@ static Oid ArbiterOf(Oid parent) {
         "SELECT i.indexrelid FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid WHERE i.indrelid = $1 "
         "AND i.indisunique AND i.indisvalid AND i.indimmediate AND i.indpred IS NULL AND i.indexprs IS NULL "
         "AND NOT EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = $1 AND a.attnum = ANY (i.indkey) "
-        "AND (a.attidentity <> '' OR a.attgenerated <> '' OR NOT a.attnotnull)) ORDER BY i.indisprimary DESC, c.relname LIMIT 1",
+        "AND (a.attidentity <> '' OR a.attgenerated <> '' OR NOT a.attnotnull)) ORDER BY i.indisprimary "
+        "DESC, c.relname LIMIT 1",
         args, 1, 1);
     if (!result.found)
-        ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT),
-                        errmsg("parent %s has no primary key or unique index to move by", get_rel_name(parent)),
-                        errdetail("Without one nothing says which rows of child and parent are the same."),
-                        errhint("Give it a primary key, or a unique index on NOT NULL columns that are no identity.")));
+        ereport(
+            ERROR,
+            (errcode(ERRCODE_UNDEFINED_OBJECT),
+             errmsg("parent %s has no primary key or unique index to move by", get_rel_name(parent)),
+             errdetail("Without one nothing says which rows of child and parent are the same."),
+             errhint("Give it a primary key, or a unique index on NOT NULL columns that are no identity.")));
     return DatumGetObjectId(result.value[0]);
 }
 
@@ -69,7 +72,8 @@ static char* Watermark(const CompiledMapping* compiled, const char* alias) {
     for (uint32 w = 0; w < compiled->info.watermarks; w++) {
         const ColumnIo* io = compiled->io[compiled->info.watermark[w]];
         char* column = psprintf("%s.%s", alias, quote_identifier(io->name));
-        if (io->kind != wall::Kind::TimestampTz) column = psprintf("(%s::timestamp AT TIME ZONE 'UTC')", column);
+        if (io->kind != wall::Kind::TimestampTz)
+            column = psprintf("(%s::timestamp AT TIME ZONE 'UTC')", column);
         list = Appended(list, ", ", column);
     }
     return list[0] ? psprintf("GREATEST(%s)", list) : pstrdup("NULL::timestamptz");
@@ -78,8 +82,10 @@ static char* Watermark(const CompiledMapping* compiled, const char* alias) {
 static MoveSql BuildSql(const CompiledMapping* compiled, Relation child, Relation parent) {
     MoveSql sql = {};
     sql.columns = sql.compared = sql.key = sql.set = sql.match = sql.match_parent = pstrdup("");
-    sql.child = quote_qualified_identifier(get_namespace_name(RelationGetNamespace(child)), RelationGetRelationName(child));
-    sql.parent = quote_qualified_identifier(get_namespace_name(RelationGetNamespace(parent)), RelationGetRelationName(parent));
+    sql.child = quote_qualified_identifier(get_namespace_name(RelationGetNamespace(child)),
+                                           RelationGetRelationName(child));
+    sql.parent = quote_qualified_identifier(get_namespace_name(RelationGetNamespace(parent)),
+                                            RelationGetRelationName(parent));
 
     Relation index = relation_open(ArbiterOf(RelationGetRelid(parent)), AccessShareLock);
     Form_pg_index key = index->rd_index;
@@ -97,7 +103,8 @@ static MoveSql BuildSql(const CompiledMapping* compiled, Relation child, Relatio
             char* equals = IndexEquality(index, k);
             sql.key = Appended(sql.key, ", ", name);
             sql.match = Appended(sql.match, " AND ", psprintf("vm_s.%s %s vm_w.%s", name, equals, name));
-            sql.match_parent = Appended(sql.match_parent, " AND ", psprintf("vm_p.%s %s vm_c.%s", name, equals, name));
+            sql.match_parent =
+                Appended(sql.match_parent, " AND ", psprintf("vm_p.%s %s vm_c.%s", name, equals, name));
         } else {
             sql.set = Appended(sql.set, ", ", psprintf("%s = excluded.%s", name, name));
         }
@@ -115,14 +122,17 @@ static MoveSql BuildSql(const CompiledMapping* compiled, Relation child, Relatio
     return sql;
 }
 
-// Up to batch_size rows that have their document, as a tid[]; the caller's filter sees the caller's search_path.
+// Up to batch_size rows that have their document, as a tid[]; the caller's filter sees the caller's
+// search_path.
 static SqlResult ChooseRows(const MoveSql* sql, int batch_size, const char* filter) {
     SqlArg args[] = {{INT8OID, Int64GetDatum(batch_size), false}};
-    return RunSql(psprintf("SELECT pg_catalog.array_agg(vm_b.vm_tid), pg_catalog.count(*) FROM (SELECT vm_a.vm_tid FROM "
-                           "(SELECT ctid AS vm_tid, _doc AS vm_doc FROM ONLY %s WHERE %s\n) vm_a "
-                           "WHERE vm_a.vm_doc IS NOT NULL LIMIT $1) vm_b",
-                           sql->child, filter ? filter : "true"),
-                  args, 1, 2);
+    return RunSql(
+        psprintf(
+            "SELECT pg_catalog.array_agg(vm_b.vm_tid), pg_catalog.count(*) FROM (SELECT vm_a.vm_tid FROM "
+            "(SELECT ctid AS vm_tid, _doc AS vm_doc FROM ONLY %s WHERE %s\n) vm_a "
+            "WHERE vm_a.vm_doc IS NOT NULL LIMIT $1) vm_b",
+            sql->child, filter ? filter : "true"),
+        args, 1, 2);
 }
 
 // Writes the rows that lost to vm_anomaly, unless they are what the parent already has.
@@ -141,11 +151,12 @@ static void RecordLosers(const CompiledMapping* compiled, const MoveSql* sql, Re
     if (SPI_execute_with_args(query, 1, types, values, NULL, false, 0) != SPI_OK_SELECT)
         elog(ERROR, "reading rows that lost failed");
     SPITupleTable* rows = SPI_tuptable;
-    char* insert = psprintf("INSERT INTO %s AS a (child, mapping, _id, kind, incoming_time, stored_time, incoming, stored, "
-                            "incoming_doc) VALUES ($1, $2, $3, 'move_conflict', $4, $5, $6, $7, $8) "
-                            "ON CONFLICT (child, coalesce(_id, ''), kind, md5(incoming_doc)) WHERE resolved_at IS NULL "
-                            "DO UPDATE SET times_seen = a.times_seen + 1, last_seen_at = clock_timestamp()",
-                            ExtensionName(compiled->schema, "vm_anomaly"));
+    char* insert = psprintf(
+        "INSERT INTO %s AS a (child, mapping, _id, kind, incoming_time, stored_time, incoming, stored, "
+        "incoming_doc) VALUES ($1, $2, $3, 'move_conflict', $4, $5, $6, $7, $8) "
+        "ON CONFLICT (child, coalesce(_id, ''), kind, md5(incoming_doc)) WHERE resolved_at IS NULL "
+        "DO UPDATE SET times_seen = a.times_seen + 1, last_seen_at = clock_timestamp()",
+        ExtensionName(compiled->schema, "vm_anomaly"));
     for (uint64 i = 0; i < rows->numvals; i++) {
         Oid column_types[] = {TEXTOID, TIMESTAMPTZOID, TIMESTAMPTZOID, JSONBOID, JSONBOID, TEXTOID};
         SqlArg args[8] = {OidArg(REGCLASSOID, RelationGetRelid(child)), TextArg(compiled->mapping)};
@@ -166,40 +177,47 @@ struct Moved {
     int64 kept;
 };
 
-static Moved MoveRows(const CompiledMapping* compiled, const MoveSql* sql, Relation child, Datum tids, int64 count) {
+static Moved MoveRows(const CompiledMapping* compiled, const MoveSql* sql, Relation child, Datum tids,
+                      int64 count) {
     SqlArg args[] = {{TIDARRAYOID, tids, false}};
-    char* conflict = sql->set[0] ? psprintf("DO UPDATE SET %s WHERE %s", sql->set, sql->newer) : pstrdup("DO NOTHING");
+    char* conflict =
+        sql->set[0] ? psprintf("DO UPDATE SET %s WHERE %s", sql->set, sql->newer) : pstrdup("DO NOTHING");
     // Of several rows with one key the newest goes; what is older is a loser like any other.
     SqlResult result = RunSql(
-        psprintf("WITH vm_s AS MATERIALIZED (SELECT DISTINCT ON (%s) vm_c.ctid AS vm_tid, %s FROM ONLY %s vm_c "
-                 "WHERE vm_c.ctid = ANY ($1) ORDER BY %s, %s), "
-                 "vm_w AS (INSERT INTO %s AS vm_p (%s) OVERRIDING SYSTEM VALUE SELECT %s FROM vm_s ON CONFLICT (%s) %s "
-                 "RETURNING %s, vm_p.xmax::text = '0' AS vm_inserted) "
-                 "SELECT count(*) FILTER (WHERE vm_w.vm_inserted), count(*) FILTER (WHERE NOT vm_w.vm_inserted), "
-                 "coalesce(array_agg(vm_s.vm_tid) FILTER (WHERE vm_w.vm_inserted IS NOT NULL), '{}') "
-                 "FROM vm_s LEFT JOIN vm_w ON %s",
-                 sql->key, sql->columns, sql->child, sql->key, sql->order, sql->parent, sql->columns, sql->columns,
-                 sql->key, conflict, sql->key, sql->match),
+        psprintf(
+            "WITH vm_s AS MATERIALIZED (SELECT DISTINCT ON (%s) vm_c.ctid AS vm_tid, %s FROM ONLY %s vm_c "
+            "WHERE vm_c.ctid = ANY ($1) ORDER BY %s, %s), "
+            "vm_w AS (INSERT INTO %s AS vm_p (%s) OVERRIDING SYSTEM VALUE SELECT %s FROM vm_s ON CONFLICT "
+            "(%s) %s "
+            "RETURNING %s, vm_p.xmax::text = '0' AS vm_inserted) "
+            "SELECT count(*) FILTER (WHERE vm_w.vm_inserted), count(*) FILTER (WHERE NOT vm_w.vm_inserted), "
+            "coalesce(array_agg(vm_s.vm_tid) FILTER (WHERE vm_w.vm_inserted IS NOT NULL), '{}') "
+            "FROM vm_s LEFT JOIN vm_w ON %s",
+            sql->key, sql->columns, sql->child, sql->key, sql->order, sql->parent, sql->columns, sql->columns,
+            sql->key, conflict, sql->key, sql->match),
         args, 1, 3);
     Moved moved = {DatumGetInt64(result.value[0]), DatumGetInt64(result.value[1]), 0};
     moved.kept = count - moved.inserted - moved.updated;
     if (moved.kept > 0) {
         SqlArg both[] = {args[0], {TIDARRAYOID, result.value[2], false}};
-        SqlResult losers = RunSql("SELECT array_agg(t) FROM (SELECT unnest($1) EXCEPT SELECT unnest($2)) x (t)", both, 2, 1);
+        SqlResult losers =
+            RunSql("SELECT array_agg(t) FROM (SELECT unnest($1) EXCEPT SELECT unnest($2)) x (t)", both, 2, 1);
         RecordLosers(compiled, sql, child, losers.value[0]);
     }
-    uint64 deleted = RunSql(psprintf("DELETE FROM ONLY %s WHERE ctid = ANY ($1)", sql->child), args, 1, 0).rows;
+    uint64 deleted =
+        RunSql(psprintf("DELETE FROM ONLY %s WHERE ctid = ANY ($1)", sql->child), args, 1, 0).rows;
     if (deleted != (uint64)count)
         ereport(ERROR, (errcode(ERRCODE_DATA_CORRUPTED),
-                        errmsg("only " UINT64_FORMAT " of " INT64_FORMAT " moved rows left child %s", deleted, count,
-                               sql->child),
+                        errmsg("only " UINT64_FORMAT " of " INT64_FORMAT " moved rows left child %s", deleted,
+                               count, sql->child),
                         errhint("A DELETE trigger or a policy of the child keeps them; nothing was moved.")));
     return moved;
 }
 
 extern "C" {
 
-// vm_move_batch(child, batch_size, filter) → (moved, inserted, updated, kept), moved = inserted + updated + kept
+// vm_move_batch(child, batch_size, filter) → (moved, inserted, updated, kept), moved = inserted + updated +
+// kept
 Datum vm_move_batch(PG_FUNCTION_ARGS) {
     TupleDesc result_desc;
     if (get_call_result_type(fcinfo, NULL, &result_desc) != TYPEFUNC_COMPOSITE)
@@ -210,18 +228,20 @@ Datum vm_move_batch(PG_FUNCTION_ARGS) {
         ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("batch_size must be at least 1")));
     PreventCommandIfReadOnly("vm_move_batch()");
     if (IsolationUsesXactSnapshot())
-        ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("rows can be moved only at READ COMMITTED"),
-                        errdetail("An older snapshot would show rows where they no longer are."),
-                        errhint("BEGIN ISOLATION LEVEL READ COMMITTED.")));
+        ereport(ERROR,
+                (errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("rows can be moved only at READ COMMITTED"),
+                 errdetail("An older snapshot would show rows where they no longer are."),
+                 errhint("BEGIN ISOLATION LEVEL READ COMMITTED.")));
     char* filter = PG_ARGISNULL(2) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(2));
     Oid schema = ExtensionSchema(fcinfo);
 
     Relation child = relation_open(PG_GETARG_OID(0), AccessShareLock);
     char* mapping = MappingOfChild(schema, child, NULL, NULL);
     if (mapping == NULL)
-        ereport(ERROR, (errcode(ERRCODE_WRONG_OBJECT_TYPE),
-                        errmsg("table %s has no transform trigger", RelationGetRelationName(child)),
-                        errhint("The trigger names the mapping, and the mapping says which rows are newer.")));
+        ereport(ERROR,
+                (errcode(ERRCODE_WRONG_OBJECT_TYPE),
+                 errmsg("table %s has no transform trigger", RelationGetRelationName(child)),
+                 errhint("The trigger names the mapping, and the mapping says which rows are newer.")));
     SafePath path = EnterSafePath();
     Relation parent = relation_open(ParentOf(RelationGetRelid(child)), AccessShareLock);
     CompiledMapping* compiled = CompileMapping(schema, mapping, child, NULL, -1, CurrentMemoryContext);

@@ -11,9 +11,11 @@ extern "C" {
 
 static HTAB* cache = NULL;
 static Oid mapping_table = InvalidOid;  // vm_mapping, as last seen
-static MemoryContext retired = NULL;    // parent of what is no longer current; emptied when a transaction ends
+static MemoryContext retired = NULL;  // parent of what is no longer current; emptied when a transaction ends
 
-static void FreePlan(void* plan) { wall::Free((vm::Plan*)plan); }
+static void FreePlan(void* plan) {
+    wall::Free((vm::Plan*)plan);
+}
 
 // May run at any moment: sets flags only.
 static void OnRelationChange(Datum, Oid relation) {
@@ -39,7 +41,8 @@ static void CreateCache(void) {
     HASHCTL control = {};
     control.keysize = sizeof(Oid);
     control.entrysize = sizeof(PlanEntry);
-    retired = AllocSetContextCreate(CacheMemoryContext, "voucher_migrate retired plans", ALLOCSET_SMALL_SIZES);
+    retired =
+        AllocSetContextCreate(CacheMemoryContext, "voucher_migrate retired plans", ALLOCSET_SMALL_SIZES);
     cache = hash_create("voucher_migrate plans", 64, &control, HASH_ELEM | HASH_BLOBS);
     CacheRegisterRelcacheCallback(OnRelationChange, (Datum)0);
     RegisterXactCallback(OnTransactionEnd, NULL);
@@ -51,18 +54,19 @@ void RaiseBadRule(const char* mapping, const wall::Problem* problem) {
         ereport(ERROR, (errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory")));
     if (problem->reason != wall::Reason::BadRule)
         elog(ERROR, "compiling mapping \"%s\" failed unexpectedly", mapping);
-    ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-                    errmsg("mapping \"%s\": %s", mapping, problem->text),
-                    problem->path[0] ? errdetail("The key at fault is %s.", problem->path) : 0,
-                    problem->hint[0] ? errhint("%s", problem->hint) : 0));
+    ereport(ERROR,
+            (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("mapping \"%s\": %s", mapping, problem->text),
+             problem->path[0] ? errdetail("The key at fault is %s.", problem->path) : 0,
+             problem->hint[0] ? errhint("%s", problem->hint) : 0));
 }
 
 char* MappingRules(Oid schema, const char* mapping) {
     AsOwner owner = EnterAsOwner(schema);
     SqlArg args[] = {TextArg(mapping)};
-    SqlResult result = RunSql(psprintf("SELECT rules::text FROM %s WHERE mapping = $1 ORDER BY shipped LIMIT 1",
-                                       ExtensionName(schema, "vm_mapping")),
-                              args, 1, 1);
+    SqlResult result =
+        RunSql(psprintf("SELECT rules::text FROM %s WHERE mapping = $1 ORDER BY shipped LIMIT 1",
+                        ExtensionName(schema, "vm_mapping")),
+               args, 1, 1);
     LeaveAsOwner(owner);
     return result.found ? TextDatumGetCString(result.value[0]) : NULL;
 }
@@ -106,11 +110,14 @@ CompiledMapping* CompileMapping(Oid schema, const char* mapping, Relation rel, c
                                 MemoryContext parent) {
     char* rules = MappingRules(schema, mapping);
     if (rules == NULL)
-        ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT), errmsg("mapping \"%s\" does not exist", mapping),
-                        errhint("Define it with vm_define_mapping, or see the table vm_mapping for those there are.")));
+        ereport(
+            ERROR,
+            (errcode(ERRCODE_UNDEFINED_OBJECT), errmsg("mapping \"%s\" does not exist", mapping),
+             errhint("Define it with vm_define_mapping, or see the table vm_mapping for those there are.")));
 
     // Under the caller's context until nothing can fail any more.
-    MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "voucher_migrate plan", ALLOCSET_SMALL_SIZES);
+    MemoryContext context =
+        AllocSetContextCreate(CurrentMemoryContext, "voucher_migrate plan", ALLOCSET_SMALL_SIZES);
     MemoryContext caller = MemoryContextSwitchTo(context);
     CompiledMapping* compiled = (CompiledMapping*)palloc0(sizeof(CompiledMapping));
     MemoryContextCallback* callback = (MemoryContextCallback*)palloc0(sizeof(MemoryContextCallback));
@@ -120,8 +127,8 @@ CompiledMapping* CompileMapping(Oid schema, const char* mapping, Relation rel, c
     compiled->table = ReadColumns(rel);
 
     wall::Problem problem = {};
-    compiled->plan = wall::Compile({rules, strlen(rules)}, compiled->table.specs, compiled->table.count, args, nargs,
-                                   &problem);
+    compiled->plan = wall::Compile({rules, strlen(rules)}, compiled->table.specs, compiled->table.count, args,
+                                   nargs, &problem);
     if (compiled->plan == NULL) {
         MemoryContextSwitchTo(caller);
         MemoryContextDelete(context);

@@ -9,14 +9,14 @@
 // A mapping compiled for a table, with what it takes to fill the table's columns. Owned by `context`.
 struct CompiledMapping {
     MemoryContext context;
-    vm::Plan* plan;         // freed with the context
+    vm::Plan* plan;  // freed with the context
     wall::PlanInfo info;
     TableColumns table;
-    ColumnIo** io;          // for each column of the plan
-    char* mapping;          // its name
-    Oid schema;             // of the extension
+    ColumnIo** io;                  // for each column of the plan
+    char* mapping;                  // its name
+    Oid schema;                     // of the extension
     ChildConstraints* constraints;  // asked in quarantine mode; NULL if there are none
-    bool any_fallible;      // the server may refuse values the core has accepted
+    bool any_fallible;              // the server may refuse values the core has accepted
 };
 
 // Compiles a mapping for a table into a new context under `parent`. nargs < 0: not for a trigger.
@@ -41,7 +41,6 @@ char* MappingRules(Oid schema, const char* mapping);
 // Raises a rule's problem as an error (22023) naming the mapping and the key.
 [[noreturn]] void RaiseBadRule(const char* mapping, const wall::Problem* problem);
 
-// The mapping of a child: what its transform trigger says. NULL if it has none. `args` and `nargs`, if wanted, are
-// the trigger's arguments after the mapping's name.
+// The mapping of a child: what its transform trigger says. NULL if it has none. `args` and `nargs`, if
+// wanted, are the trigger's arguments after the mapping's name.
 char* MappingOfChild(Oid schema, Relation rel, char*** args, int* nargs);
-

@@ -57,7 +57,8 @@ static void Put(ReturnSetInfo* result, const char* column, const char* value, co
 
 extern "C" {
 
-// vm_preview(mapping text, child regclass, doc text, VARIADIC args text[]) → (column_name, value, source, problem)
+// vm_preview(mapping text, child regclass, doc text, VARIADIC args text[]) → (column_name, value, source,
+// problem)
 Datum vm_preview(PG_FUNCTION_ARGS) {
     InitMaterializedSRF(fcinfo, 0);
     ReturnSetInfo* result = (ReturnSetInfo*)fcinfo->resultinfo;
@@ -69,7 +70,8 @@ Datum vm_preview(PG_FUNCTION_ARGS) {
     if (!PG_ARGISNULL(3)) {
         Datum* elements;
         bool* nulls;
-        deconstruct_array(PG_GETARG_ARRAYTYPE_P(3), TEXTOID, -1, false, TYPALIGN_INT, &elements, &nulls, &nargs);
+        deconstruct_array(PG_GETARG_ARRAYTYPE_P(3), TEXTOID, -1, false, TYPALIGN_INT, &elements, &nulls,
+                          &nargs);
         args = (char**)palloc(sizeof(char*) * (nargs + 1));
         for (int i = 0; i < nargs; i++) args[i] = nulls[i] ? pstrdup("") : TextDatumGetCString(elements[i]);
     }
@@ -98,9 +100,12 @@ Datum vm_preview(PG_FUNCTION_ARGS) {
             if (found->path[0]) vm::CopyCut(source, found->path);
         } else if ((error = RunCaught(PrintValue, &printing)) != NULL) {
             problem = ReadableMessage(error);
-            if (compiled->io[c]->array) snprintf(source + strlen(source), sizeof(source) - strlen(source), "[%d]", compiled->io[c]->element);
+            if (compiled->io[c]->array)
+                snprintf(source + strlen(source), sizeof(source) - strlen(source), "[%d]",
+                         compiled->io[c]->element);
         }
-        Put(result, compiled->io[c]->name, problem ? NULL : printing.text, source[0] ? source : NULL, problem);
+        Put(result, compiled->io[c]->name, problem ? NULL : printing.text, source[0] ? source : NULL,
+            problem);
     }
     GiveBackWorkspace(space, reading.doc.len);
     relation_close(rel, AccessShareLock);

@@ -16,14 +16,16 @@ void Quarantine(const CompiledMapping* compiled, Relation child, const char* id,
         TextArg(words->column),
     };
     AsOwner owner = EnterAsOwner(compiled->schema);
-    RunSql(psprintf("INSERT INTO %s AS q (child, mapping, _id, _doc, operation, sqlstate, message, field, column_name) "
-                    "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) "
-                    "ON CONFLICT (child, coalesce(_id, ''), md5(_doc)) WHERE settled_at IS NULL "
-                    "DO UPDATE SET attempts = q.attempts + 1, last_attempt_at = clock_timestamp(), "
-                    "operation = excluded.operation, sqlstate = excluded.sqlstate, message = excluded.message, "
-                    "field = excluded.field, column_name = excluded.column_name",
-                    ExtensionName(compiled->schema, "vm_quarantine")),
-           args, lengthof(args), 0);
+    RunSql(
+        psprintf("INSERT INTO %s AS q (child, mapping, _id, _doc, operation, sqlstate, message, field, "
+                 "column_name) "
+                 "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) "
+                 "ON CONFLICT (child, coalesce(_id, ''), md5(_doc)) WHERE settled_at IS NULL "
+                 "DO UPDATE SET attempts = q.attempts + 1, last_attempt_at = clock_timestamp(), "
+                 "operation = excluded.operation, sqlstate = excluded.sqlstate, message = excluded.message, "
+                 "field = excluded.field, column_name = excluded.column_name",
+                 ExtensionName(compiled->schema, "vm_quarantine")),
+        args, lengthof(args), 0);
     LeaveAsOwner(owner);
 }
 
@@ -41,9 +43,10 @@ bool quarantine_retry = false;
 
 static bool RowExists(Oid child, const char* id) {
     if (get_attnum(child, "_id") == InvalidAttrNumber) return false;
-    char* sql = psprintf("SELECT true FROM ONLY %s WHERE _id = %s LIMIT 1",
-                         quote_qualified_identifier(get_namespace_name(get_rel_namespace(child)), get_rel_name(child)),
-                         quote_literal_cstr(id));
+    char* sql = psprintf(
+        "SELECT true FROM ONLY %s WHERE _id = %s LIMIT 1",
+        quote_qualified_identifier(get_namespace_name(get_rel_namespace(child)), get_rel_name(child)),
+        quote_literal_cstr(id));
     AsOwner owner = EnterAsTableOwner(child);
     bool found = RunSql(sql, NULL, 0, 1).found;
     LeaveAsOwner(owner);

@@ -12,7 +12,7 @@ struct Case {
     Oid schema;
     int64 number;
     Oid child;
-    char* id;      // or NULL
+    char* id;  // or NULL
     char* doc;
     bool update;   // what the feed did
     int attempts;  // failures so far
@@ -24,9 +24,10 @@ struct Case {
 static bool LockCase(Case* c) {
     SqlArg args[] = {{INT8OID, Int64GetDatum(c->number), false}};
     AsOwner owner = EnterAsOwner(c->schema);
-    SqlResult now = RunSql(psprintf("SELECT attempts FROM %s WHERE quarantine_id = $1 AND settled_at IS NULL FOR UPDATE",
-                                    ExtensionName(c->schema, "vm_quarantine")),
-                           args, 1, 1);
+    SqlResult now =
+        RunSql(psprintf("SELECT attempts FROM %s WHERE quarantine_id = $1 AND settled_at IS NULL FOR UPDATE",
+                        ExtensionName(c->schema, "vm_quarantine")),
+               args, 1, 1);
     LeaveAsOwner(owner);
     int before = c->attempts;
     if (now.found) c->attempts = DatumGetInt32(now.value[0]);
@@ -36,8 +37,8 @@ static bool LockCase(Case* c) {
 // Sends one document as a feed would. Errors are for the caller to catch.
 static void Resend(void* arg) {
     Case* c = (Case*)arg;
-    const char* child = quote_qualified_identifier(get_namespace_name(get_rel_namespace(c->child)),
-                                                   get_rel_name(c->child));
+    const char* child =
+        quote_qualified_identifier(get_namespace_name(get_rel_namespace(c->child)), get_rel_name(c->child));
     bool has_id = get_attnum(c->child, "_id") != InvalidAttrNumber && c->id != NULL;
     if (c->update && !has_id)
         ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
@@ -47,16 +48,21 @@ static void Resend(void* arg) {
     const char* id = c->id ? quote_literal_cstr(c->id) : "NULL";
     SafePath path = EnterSafePath();
     // In the order a feed takes its locks: the row, then the case.
-    bool exists = has_id && RunSql(psprintf("SELECT true FROM ONLY %s WHERE _id = %s FOR UPDATE", child, id), NULL, 0, 1).found;
+    bool exists =
+        has_id &&
+        RunSql(psprintf("SELECT true FROM ONLY %s WHERE _id = %s FOR UPDATE", child, id), NULL, 0, 1).found;
     c->gone = !LockCase(c);
     if (c->gone) {
         LeaveSafePath(path);
         return;
     }
     int attempts = c->attempts;
-    if (exists) RunSql(psprintf("UPDATE ONLY %s SET _doc = %s WHERE _id = %s", child, doc, id), NULL, 0, 0);
-    else if (has_id) RunSql(psprintf("INSERT INTO %s (_id, _doc) VALUES (%s, %s)", child, id, doc), NULL, 0, 0);
-    else RunSql(psprintf("INSERT INTO %s (_doc) VALUES (%s)", child, doc), NULL, 0, 0);
+    if (exists)
+        RunSql(psprintf("UPDATE ONLY %s SET _doc = %s WHERE _id = %s", child, doc, id), NULL, 0, 0);
+    else if (has_id)
+        RunSql(psprintf("INSERT INTO %s (_id, _doc) VALUES (%s, %s)", child, id, doc), NULL, 0, 0);
+    else
+        RunSql(psprintf("INSERT INTO %s (_doc) VALUES (%s)", child, doc), NULL, 0, 0);
     LeaveSafePath(path);
 
     LockCase(c);
@@ -64,20 +70,23 @@ static void Resend(void* arg) {
     c->settled = true;
     SqlArg args[] = {{INT8OID, Int64GetDatum(c->number), false}};
     AsOwner owner = EnterAsOwner(c->schema);
-    RunSql(psprintf("UPDATE %s SET settled_at = clock_timestamp(), settled_by = 'retry' WHERE quarantine_id = $1",
-                    ExtensionName(c->schema, "vm_quarantine")),
+    RunSql(psprintf(
+               "UPDATE %s SET settled_at = clock_timestamp(), settled_by = 'retry' WHERE quarantine_id = $1",
+               ExtensionName(c->schema, "vm_quarantine")),
            args, 1, 0);
     LeaveAsOwner(owner);
 }
 
 static void NoteFailure(const Case* c, const ErrorData* error) {
-    SqlArg args[] = {{INT8OID, Int64GetDatum(c->number), false}, TextArg(unpack_sql_state(error->sqlerrcode)),
+    SqlArg args[] = {{INT8OID, Int64GetDatum(c->number), false},
+                     TextArg(unpack_sql_state(error->sqlerrcode)),
                      TextArg(ReadableMessage(error))};
     AsOwner owner = EnterAsOwner(c->schema);
-    RunSql(psprintf("UPDATE %s SET attempts = attempts + 1, last_attempt_at = clock_timestamp(), sqlstate = $2, "
-                    "message = $3 WHERE quarantine_id = $1",
-                    ExtensionName(c->schema, "vm_quarantine")),
-           args, lengthof(args), 0);
+    RunSql(
+        psprintf("UPDATE %s SET attempts = attempts + 1, last_attempt_at = clock_timestamp(), sqlstate = $2, "
+                 "message = $3 WHERE quarantine_id = $1",
+                 ExtensionName(c->schema, "vm_quarantine")),
+        args, lengthof(args), 0);
     LeaveAsOwner(owner);
 }
 
@@ -87,10 +96,12 @@ extern "C" {
 Datum vm_retry_quarantine(PG_FUNCTION_ARGS) {
     Oid schema = ExtensionSchema(fcinfo);
     TupleDesc desc;
-    if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE) elog(ERROR, "return type must be a row type");
+    if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
+        elog(ERROR, "return type must be a row type");
     SqlArg child = {REGCLASSOID, PG_ARGISNULL(0) ? (Datum)0 : PG_GETARG_DATUM(0), PG_ARGISNULL(0)};
     int64 last = 0, retried = 0, settled = 0;
-    MemoryContext each = AllocSetContextCreate(CurrentMemoryContext, "voucher_migrate retry", ALLOCSET_DEFAULT_SIZES);
+    MemoryContext each =
+        AllocSetContextCreate(CurrentMemoryContext, "voucher_migrate retry", ALLOCSET_DEFAULT_SIZES);
     for (;;) {
         CHECK_FOR_INTERRUPTS();
         MemoryContextReset(each);
@@ -98,10 +109,12 @@ Datum vm_retry_quarantine(PG_FUNCTION_ARGS) {
         SqlArg args[] = {{INT8OID, Int64GetDatum(last), false}, child};
         AsOwner owner = EnterAsOwner(schema);
         SqlResult next = RunSql(
-            psprintf("SELECT quarantine_id, child::oid, _id, _doc, operation = 'UPDATE', attempts FROM %s WHERE settled_at IS NULL AND "
-                     "quarantine_id > $1 AND ($2 IS NULL OR child = $2) AND child IN (SELECT oid FROM pg_class) "
-                     "ORDER BY quarantine_id LIMIT 1",
-                     ExtensionName(schema, "vm_quarantine")),
+            psprintf(
+                "SELECT quarantine_id, child::oid, _id, _doc, operation = 'UPDATE', attempts FROM %s WHERE "
+                "settled_at IS NULL AND "
+                "quarantine_id > $1 AND ($2 IS NULL OR child = $2) AND child IN (SELECT oid FROM pg_class) "
+                "ORDER BY quarantine_id LIMIT 1",
+                ExtensionName(schema, "vm_quarantine")),
             args, 2, 6);
         LeaveAsOwner(owner);
         if (!next.found) break;

@@ -7,7 +7,9 @@ extern "C" {
 #include <utils/datum.h>
 }
 
-Oid ExtensionSchema(FunctionCallInfo fcinfo) { return get_func_namespace(fcinfo->flinfo->fn_oid); }
+Oid ExtensionSchema(FunctionCallInfo fcinfo) {
+    return get_func_namespace(fcinfo->flinfo->fn_oid);
+}
 
 void RequireArguments(FunctionCallInfo fcinfo, int n) {
     for (int i = 0; i < n; i++) {
@@ -26,9 +28,10 @@ void RequireArguments(FunctionCallInfo fcinfo, int n) {
 Oid ExtensionTable(Oid schema, const char* name) {
     Oid table = get_relname_relid(name, schema);
     if (!OidIsValid(table))
-        ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE),
-                        errmsg("table %s of extension voucher_migrate is missing", ExtensionName(schema, name)),
-                        errhint("Create the extension anew, or restore the table.")));
+        ereport(ERROR,
+                (errcode(ERRCODE_UNDEFINED_TABLE),
+                 errmsg("table %s of extension voucher_migrate is missing", ExtensionName(schema, name)),
+                 errhint("Create the extension anew, or restore the table.")));
     return table;
 }
 
@@ -43,9 +46,13 @@ SafePath EnterSafePath(void) {
     return path;
 }
 
-void LeaveSafePath(SafePath path) { AtEOXact_GUC(true, path.nest); }
+void LeaveSafePath(SafePath path) {
+    AtEOXact_GUC(true, path.nest);
+}
 
-AsOwner EnterAsOwner(Oid schema) { return EnterAsTableOwner(ExtensionTable(schema, "vm_mapping")); }
+AsOwner EnterAsOwner(Oid schema) {
+    return EnterAsTableOwner(ExtensionTable(schema, "vm_mapping"));
+}
 
 AsOwner EnterAsTableOwner(Oid table) {
     AsOwner saved;
@@ -68,7 +75,8 @@ char* IndexEquality(Relation index, int k) {
     Oid equality = get_opfamily_member(index->rd_opfamily[k], index->rd_opcintype[k], index->rd_opcintype[k],
                                        BTEqualStrategyNumber);
     HeapTuple tuple = SearchSysCache1(OPEROID, ObjectIdGetDatum(equality));
-    if (!HeapTupleIsValid(tuple)) elog(ERROR, "no equality for a column of index %u", RelationGetRelid(index));
+    if (!HeapTupleIsValid(tuple))
+        elog(ERROR, "no equality for a column of index %u", RelationGetRelid(index));
     Form_pg_operator form = (Form_pg_operator)GETSTRUCT(tuple);
     char* name = psprintf("OPERATOR(%s.%s)", quote_identifier(get_namespace_name(form->oprnamespace)),
                           NameStr(form->oprname));

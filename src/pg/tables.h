@@ -22,7 +22,8 @@ struct SafePath {
 SafePath EnterSafePath(void);
 void LeaveSafePath(SafePath path);
 
-// The same, with the rights of the owner of vm_mapping, for the rows that a feed's role need not have rights on.
+// The same, with the rights of the owner of vm_mapping, for the rows that a feed's role need not have rights
+// on.
 struct AsOwner {
     SafePath path;
     Oid user;
@@ -37,8 +38,8 @@ void LeaveAsOwner(AsOwner saved);
 char* IndexEquality(Relation index, int k);
 
 // One statement through SPI, connected and finished inside; errors say `what` was expected of SPI.
-// Returns the number of rows processed. With `first` not NULL its columns of the first row are copied into the
-// caller's context: datums and nulls, nfirst of them; *found says whether there was a row.
+// Returns the number of rows processed. With `first` not NULL its columns of the first row are copied into
+// the caller's context: datums and nulls, nfirst of them; *found says whether there was a row.
 struct SqlArg {
     Oid type;
     Datum value;
@@ -55,4 +56,6 @@ SqlResult RunSql(const char* sql, const SqlArg* args, int nargs, int want);
 inline SqlArg TextArg(const char* text) {
     return text ? SqlArg{TEXTOID, CStringGetTextDatum(text), false} : SqlArg{TEXTOID, (Datum)0, true};
 }
-inline SqlArg OidArg(Oid type, Oid value) { return SqlArg{type, ObjectIdGetDatum(value), false}; }
+inline SqlArg OidArg(Oid type, Oid value) {
+    return SqlArg{type, ObjectIdGetDatum(value), false};
+}

@@ -24,7 +24,7 @@ using wall::Reason;
 struct StatementState {
     Oid schema;
     PlanEntry* entry;
-    bool asked;        // whether the child has open quarantine, and the answer
+    bool asked;  // whether the child has open quarantine, and the answer
     bool quarantined;
 };
 
@@ -34,13 +34,13 @@ struct RowWork {
     CompiledMapping* compiled;
     vm::Workspace* space;
     TupleDesc desc;
-    HeapTuple incoming;   // as the feed sent it
-    HeapTuple old;        // NULL for INSERT
-    wall::Text text;      // the document
+    HeapTuple incoming;  // as the feed sent it
+    HeapTuple old;       // NULL for INSERT
+    wall::Text text;     // the document
     DocumentContext about;
-    uint32 column;        // being converted, and its value; NULL between columns
+    uint32 column;  // being converted, and its value; NULL between columns
     const wall::Value* value;
-    bool kept;            // the document was late: what stood stays
+    bool kept;  // the document was late: what stood stays
 };
 
 static StatementState* State(FunctionCallInfo fcinfo) {
@@ -60,10 +60,12 @@ static void CheckCall(FunctionCallInfo fcinfo, const char* function) {
     TriggerEvent event = ((TriggerData*)fcinfo->context)->tg_event;
     if (!TRIGGER_FIRED_FOR_ROW(event) || !TRIGGER_FIRED_BEFORE(event) ||
         (!TRIGGER_FIRED_BY_INSERT(event) && !TRIGGER_FIRED_BY_UPDATE(event)))
-        ereport(ERROR, (errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
-                        errmsg("function %s must be fired BEFORE INSERT OR UPDATE, FOR EACH ROW", function),
-                        errhint("CREATE TRIGGER … BEFORE INSERT OR UPDATE OF _doc ON child FOR EACH ROW EXECUTE "
-                                "FUNCTION %s(…).", function)));
+        ereport(ERROR,
+                (errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+                 errmsg("function %s must be fired BEFORE INSERT OR UPDATE, FOR EACH ROW", function),
+                 errhint("CREATE TRIGGER … BEFORE INSERT OR UPDATE OF _doc ON child FOR EACH ROW EXECUTE "
+                         "FUNCTION %s(…).",
+                         function)));
 }
 
 // Whether two _doc datums hold the same bytes, without detoasting where that can be told.
@@ -79,7 +81,9 @@ static bool SameDocument(Datum a, Datum b) {
 
 static int64 Micros(const ColumnIo* io, int64 value) {
     if (io->kind != wall::Kind::Date) return value;
-    return value == PG_INT32_MAX ? PG_INT64_MAX : value == PG_INT32_MIN ? PG_INT64_MIN : value * USECS_PER_DAY;
+    return value == PG_INT32_MAX   ? PG_INT64_MAX
+           : value == PG_INT32_MIN ? PG_INT64_MIN
+                                   : value * USECS_PER_DAY;
 }
 
 // The greatest of a row's watermark columns; false if it has none.
@@ -100,9 +104,9 @@ static bool WatermarkOf(const RowWork* work, HeapTuple row, int64* watermark) {
 // Finds out what the document is called, once somebody wants to know: the row's _id, else the document's own.
 static void NameDocument(RowWork* work) {
     if (work->about.table != NULL) return;
-    work->about.table = quote_qualified_identifier(
-        get_namespace_name(RelationGetNamespace(work->trigger->tg_relation)),
-        RelationGetRelationName(work->trigger->tg_relation));
+    work->about.table =
+        quote_qualified_identifier(get_namespace_name(RelationGetNamespace(work->trigger->tg_relation)),
+                                   RelationGetRelationName(work->trigger->tg_relation));
     work->about.id = RowId(work->incoming, work->desc, &work->compiled->table);
     if (work->about.id != NULL) return;
     char* id = (char*)palloc(96);
@@ -143,7 +147,8 @@ static Reason ReadWithContext(RowWork* work, wall::Row* row, wall::Problem* prob
 static Datum DefaultId(RowWork* work) {
     char* id = (char*)palloc(256);
     wall::DocumentId(work->space, id, 256);
-    if (id[0] == '\0') id = DatumGetCString(DirectFunctionCall1(uuid_out, OidFunctionCall0(F_GEN_RANDOM_UUID)));
+    if (id[0] == '\0')
+        id = DatumGetCString(DirectFunctionCall1(uuid_out, OidFunctionCall0(F_GEN_RANDOM_UUID)));
     return TextAs(TupleDescAttr(work->desc, work->compiled->table.id_att - 1), id);
 }
 
@@ -153,7 +158,8 @@ static void FillColumns(RowWork* work, const wall::Row* row, Datum* values, bool
         const wall::Value* value = &row->values[c];
         int i = compiled->io[c]->attno - 1;
         if (value->source == vm::kLeftAlone) {
-            // INSERT has the default already. An UPDATE goes back to it, unless it would be another one each time.
+            // INSERT has the default already. An UPDATE goes back to it, unless it would be another one each
+            // time.
             if (work->old != NULL && compiled->io[c]->default_known) {
                 values[i] = compiled->io[c]->default_value;
                 nulls[i] = compiled->io[c]->default_null;
@@ -178,9 +184,7 @@ static void FillFallibleColumns(RowWork* work, const wall::Row* row, Datum* valu
         error_context_stack = callback.previous;
     }
     PG_CATCH();
-    {
-        RethrowReadable(context);
-    }
+    { RethrowReadable(context); }
     PG_END_TRY();
 }
 
@@ -190,8 +194,10 @@ static HeapTuple FormRow(RowWork* work, const wall::Row* row) {
     Datum* values = (Datum*)palloc(natts * (sizeof(Datum) + sizeof(bool)));
     bool* nulls = (bool*)(values + natts);
     heap_deform_tuple(work->incoming, work->desc, values, nulls);
-    if (work->compiled->any_fallible) FillFallibleColumns(work, row, values, nulls);
-    else FillColumns(work, row, values, nulls);
+    if (work->compiled->any_fallible)
+        FillFallibleColumns(work, row, values, nulls);
+    else
+        FillColumns(work, row, values, nulls);
     AttrNumber id = work->compiled->table.id_att;
     if (id != InvalidAttrNumber && nulls[id - 1] && TupleDescAttr(work->desc, id - 1)->attnotnull) {
         values[id - 1] = DefaultId(work);
@@ -200,15 +206,16 @@ static HeapTuple FormRow(RowWork* work, const wall::Row* row) {
     return heap_form_tuple(work->desc, values, nulls);
 }
 
-// The row that stands, with whatever the document does not fill as the feed sent it: the document is not taken.
+// The row that stands, with whatever the document does not fill as the feed sent it: the document is not
+// taken.
 static HeapTuple KeepRow(const RowWork* work) {
     int natts = work->desc->natts;
     Datum* values = (Datum*)palloc(natts * sizeof(Datum));
     bool* nulls = (bool*)palloc(natts);
     heap_deform_tuple(work->incoming, work->desc, values, nulls);
     for (uint32 c = 0; c <= work->compiled->info.columns; c++) {
-        AttrNumber attno = c < work->compiled->info.columns ? work->compiled->io[c]->attno
-                                                            : work->compiled->table.doc_att;
+        AttrNumber attno =
+            c < work->compiled->info.columns ? work->compiled->io[c]->attno : work->compiled->table.doc_att;
         values[attno - 1] = heap_getattr(work->old, attno, work->desc, &nulls[attno - 1]);
     }
     return heap_form_tuple(work->desc, values, nulls);
@@ -217,11 +224,12 @@ static HeapTuple KeepRow(const RowWork* work) {
 static void WarnConcatenated(RowWork* work, const wall::Row* row) {
     NameDocument(work);
     const ColumnIo* io = work->compiled->io[row->concatenated];
-    ereport(WARNING, (errcode(ERRCODE_WARNING),
-                      errmsg("column \"%s\" of document _id %s is no object", io->name,
-                             work->about.id ? work->about.id : "(none)"),
-                      errdetail("The members that \"floor\" names were appended to it in an object of their own."),
-                      errhint("Mend the document at the source.")));
+    ereport(WARNING,
+            (errcode(ERRCODE_WARNING),
+             errmsg("column \"%s\" of document _id %s is no object", io->name,
+                    work->about.id ? work->about.id : "(none)"),
+             errdetail("The members that \"floor\" names were appended to it in an object of their own."),
+             errhint("Mend the document at the source.")));
 }
 
 // Forms the row, unless what stands is newer: then that stays.
@@ -230,20 +238,22 @@ static HeapTuple JudgeRow(RowWork* work, const wall::Row* row) {
     HeapTuple formed = FormRow(work, row);
 
     int64 incoming = 0, stored = 0;
-    if (work->old == NULL || !WatermarkOf(work, work->old, &stored) || !WatermarkOf(work, formed, &incoming) ||
-        incoming >= stored) {
+    if (work->old == NULL || !WatermarkOf(work, work->old, &stored) ||
+        !WatermarkOf(work, formed, &incoming) || incoming >= stored) {
         if (work->compiled->constraints != NULL)
             CheckConstraints(work->compiled->constraints, work->trigger->tg_relation, formed, work->old);
         return formed;
     }
 
     NameDocument(work);
-    ereport(WARNING, (errcode(ERRCODE_WARNING),
-                      errmsg("%s ANOMALY DETECTED - ID: %s, Incoming time: %s, Stored time: %s",
-                             str_toupper(work->compiled->mapping, strlen(work->compiled->mapping), DEFAULT_COLLATION_OID),
-                             work->about.id ? work->about.id : "<NULL>",
-                             DatumGetCString(DirectFunctionCall1(timestamptz_out, TimestampTzGetDatum(incoming))),
-                             DatumGetCString(DirectFunctionCall1(timestamptz_out, TimestampTzGetDatum(stored))))));
+    ereport(
+        WARNING,
+        (errcode(ERRCODE_WARNING),
+         errmsg("%s ANOMALY DETECTED - ID: %s, Incoming time: %s, Stored time: %s",
+                str_toupper(work->compiled->mapping, strlen(work->compiled->mapping), DEFAULT_COLLATION_OID),
+                work->about.id ? work->about.id : "<NULL>",
+                DatumGetCString(DirectFunctionCall1(timestamptz_out, TimestampTzGetDatum(incoming))),
+                DatumGetCString(DirectFunctionCall1(timestamptz_out, TimestampTzGetDatum(stored))))));
     Anomaly anomaly = {};
     anomaly.child = work->trigger->tg_relation;
     anomaly.id = work->about.id;
@@ -261,7 +271,7 @@ static HeapTuple JudgeRow(RowWork* work, const wall::Row* row) {
 // JudgeRow where the server's errors can be caught.
 struct CaughtWork {
     RowWork* work;
-    const wall::Row* row;   // NULL: the document has to be put to jsonb_in first
+    const wall::Row* row;  // NULL: the document has to be put to jsonb_in first
     wall::Problem* problem;
     HeapTuple formed;
 };
@@ -277,8 +287,8 @@ static void JudgeCaught(void* arg) {
     caught->formed = JudgeRow(work, caught->row);
 }
 
-// Whether an error says something of the document, not of the server, the transaction or the caller's rights. A
-// type's own function may raise nearly anything: 42P01 for a regclass, 0A000 for a conversion.
+// Whether an error says something of the document, not of the server, the transaction or the caller's rights.
+// A type's own function may raise nearly anything: 42P01 for a regclass, 0A000 for a conversion.
 static bool IsDocumentsFault(int sqlerrcode) {
     switch (ERRCODE_TO_CATEGORY(sqlerrcode)) {
         case ERRCODE_INSUFFICIENT_RESOURCES:
@@ -327,7 +337,7 @@ static HeapTuple TransformRow(RowWork* work, StatementState* state) {
             formed = JudgeInSubtransaction(work, NULL, &problem, &words);
         } else if (reason == Reason::None) {
             formed = work->compiled->any_fallible ? JudgeInSubtransaction(work, &row, &problem, &words)
-                                                   : JudgeRow(work, &row);
+                                                  : JudgeRow(work, &row);
         }
         if (formed == NULL) {
             NameDocument(work);
@@ -369,9 +379,10 @@ static Datum TransformTrigger(FunctionCallInfo fcinfo, const char* function, con
         state->entry = LookUpPlan(state->schema, mapping, rel, trigger->tg_trigger, first_arg);
     CompiledMapping* compiled = state->entry->compiled;
     if (compiled->table.doc_att == InvalidAttrNumber)
-        ereport(ERROR, (errcode(ERRCODE_UNDEFINED_COLUMN),
-                        errmsg("table %s has no column _doc", RelationGetRelationName(rel)),
-                        errhint("A child has the columns _id and _doc beside its parent's; see vm_create_child.")));
+        ereport(ERROR,
+                (errcode(ERRCODE_UNDEFINED_COLUMN),
+                 errmsg("table %s has no column _doc", RelationGetRelationName(rel)),
+                 errhint("A child has the columns _id and _doc beside its parent's; see vm_create_child.")));
 
     bool update = TRIGGER_FIRED_BY_UPDATE(trigger->tg_event);
     RowWork work = {};
@@ -383,7 +394,8 @@ static Datum TransformTrigger(FunctionCallInfo fcinfo, const char* function, con
 
     bool null;
     Datum doc = heap_getattr(work.incoming, compiled->table.doc_att, work.desc, &null);
-    if (null) return PointerGetDatum(update ? work.incoming : HalfRow(&compiled->table, work.incoming, work.desc));
+    if (null)
+        return PointerGetDatum(update ? work.incoming : HalfRow(&compiled->table, work.incoming, work.desc));
     if (update) {
         Datum before = heap_getattr(work.old, compiled->table.doc_att, work.desc, &null);
         if (!null && SameDocument(before, doc)) return PointerGetDatum(work.incoming);
@@ -400,11 +412,17 @@ static Datum TransformTrigger(FunctionCallInfo fcinfo, const char* function, con
 extern "C" {
 
 // vm_transform() trigger: arguments mapping, tenant, project, …
-Datum vm_transform(PG_FUNCTION_ARGS) { return TransformTrigger(fcinfo, "vm_transform", NULL); }
+Datum vm_transform(PG_FUNCTION_ARGS) {
+    return TransformTrigger(fcinfo, "vm_transform", NULL);
+}
 
 // transform_voucher() trigger: arguments tenant, project
-Datum transform_voucher(PG_FUNCTION_ARGS) { return TransformTrigger(fcinfo, "transform_voucher", "voucher"); }
+Datum transform_voucher(PG_FUNCTION_ARGS) {
+    return TransformTrigger(fcinfo, "transform_voucher", "voucher");
+}
 
 // transform_campaign() trigger: arguments tenant, project
-Datum transform_campaign(PG_FUNCTION_ARGS) { return TransformTrigger(fcinfo, "transform_campaign", "campaign"); }
+Datum transform_campaign(PG_FUNCTION_ARGS) {
+    return TransformTrigger(fcinfo, "transform_campaign", "campaign");
+}
 }

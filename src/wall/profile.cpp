@@ -11,7 +11,9 @@ namespace wall {
 
 namespace {
 
-std::string_view View(Text t) { return {t.data, t.len}; }
+std::string_view View(Text t) {
+    return {t.data, t.len};
+}
 
 }  // namespace
 
@@ -20,7 +22,9 @@ vm::Profiler* NewProfile() noexcept {
     return Guard(&problem, static_cast<vm::Profiler*>(nullptr), [] { return new vm::Profiler; });
 }
 
-void Free(vm::Profiler* profile) noexcept { delete profile; }
+void Free(vm::Profiler* profile) noexcept {
+    delete profile;
+}
 
 Reason AddToProfile(vm::Profiler* profile, vm::Workspace* space, Text doc, Text id,
                     const ReadOptions& options) noexcept {
@@ -33,11 +37,17 @@ Reason AddToProfile(vm::Profiler* profile, vm::Workspace* space, Text doc, Text 
     return problem.reason != Reason::None ? problem.reason : reason;
 }
 
-uint64_t ProfileDocuments(const vm::Profiler* profile) noexcept { return profile->documents(); }
+uint64_t ProfileDocuments(const vm::Profiler* profile) noexcept {
+    return profile->documents();
+}
 
-uint64_t ProfileNotObjects(const vm::Profiler* profile) noexcept { return profile->not_objects(); }
+uint64_t ProfileNotObjects(const vm::Profiler* profile) noexcept {
+    return profile->not_objects();
+}
 
-size_t ProfileRows(const vm::Profiler* profile) noexcept { return profile->Rows(); }
+size_t ProfileRows(const vm::Profiler* profile) noexcept {
+    return profile->Rows();
+}
 
 void ReadProfileRow(const vm::Profiler* profile, size_t i, ProfileRow* row) noexcept {
     Problem problem;
@@ -56,16 +66,20 @@ void ReadProfileRow(const vm::Profiler* profile, size_t i, ProfileRow* row) noex
     });
 }
 
-char* ProposeScript(const vm::Profiler* profile, Text parent, Text mapping, Text schema, Text source) noexcept {
+char* ProposeScript(const vm::Profiler* profile, Text parent, Text mapping, Text schema,
+                    Text source) noexcept {
     Problem problem;
     return Guard(&problem, static_cast<char*>(nullptr), [&] {
-        const std::string script = vm::Propose(*profile, View(parent), View(mapping), View(schema), View(source));
+        const std::string script =
+            vm::Propose(*profile, View(parent), View(mapping), View(schema), View(source));
         char* text = static_cast<char*>(std::malloc(script.size() + 1));
         if (text != nullptr) std::memcpy(text, script.c_str(), script.size() + 1);
         return text;
     });
 }
 
-void FreeText(char* text) noexcept { std::free(text); }
+void FreeText(char* text) noexcept {
+    std::free(text);
+}
 
 }  // namespace wall

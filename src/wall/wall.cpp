@@ -11,14 +11,15 @@ namespace wall {
 
 namespace {
 
-std::string_view View(Text t) { return {t.data, t.len}; }
+std::string_view View(Text t) {
+    return {t.data, t.len};
+}
 
 }  // namespace
 
 Reason CheckRules(Text rules, Problem* problem) noexcept {
-    return Guard(problem, Reason::Internal, [&] {
-        return vm::CheckRules(View(rules), problem) ? Reason::None : problem->reason;
-    });
+    return Guard(problem, Reason::Internal,
+                 [&] { return vm::CheckRules(View(rules), problem) ? Reason::None : problem->reason; });
 }
 
 vm::Plan* Compile(Text rules, const ColumnSpec* specs, size_t nspecs, const char* const* args, int nargs,
@@ -27,7 +28,8 @@ vm::Plan* Compile(Text rules, const ColumnSpec* specs, size_t nspecs, const char
         std::vector<vm::ColumnSpec> columns;
         for (size_t i = 0; i < nspecs; ++i) {
             const ColumnSpec& s = specs[i];
-            columns.push_back({s.name, s.type_name, s.kind, s.array, s.required, s.by_default, s.has_default});
+            columns.push_back(
+                {s.name, s.type_name, s.kind, s.array, s.required, s.by_default, s.has_default});
         }
         std::vector<std::string> arguments;
         for (int i = 0; i < nargs; ++i) arguments.emplace_back(args[i]);
@@ -38,7 +40,9 @@ vm::Plan* Compile(Text rules, const ColumnSpec* specs, size_t nspecs, const char
     });
 }
 
-void Free(vm::Plan* plan) noexcept { delete plan; }
+void Free(vm::Plan* plan) noexcept {
+    delete plan;
+}
 
 PlanInfo Describe(const vm::Plan* plan) noexcept {
     return {plan->column_of.data(), static_cast<uint32_t>(plan->columns.size()), plan->watermark.data(),
@@ -50,7 +54,9 @@ vm::Workspace* NewWorkspace() noexcept {
     return Guard(&problem, static_cast<vm::Workspace*>(nullptr), [] { return new vm::Workspace; });
 }
 
-void Free(vm::Workspace* space) noexcept { delete space; }
+void Free(vm::Workspace* space) noexcept {
+    delete space;
+}
 
 Reason Transform(vm::Workspace* space, const vm::Plan* plan, Text doc, const ReadOptions& options, Row* row,
                  Problem* problem) noexcept {
@@ -84,7 +90,9 @@ void DocumentId(vm::Workspace* space, char* to, size_t size) noexcept {
     });
 }
 
-void Trim(vm::Workspace* space) noexcept { space->Trim(); }
+void Trim(vm::Workspace* space) noexcept {
+    space->Trim();
+}
 
 void Explain(const vm::Plan* plan, uint32_t column, ColumnWords* words) noexcept {
     Problem problem;

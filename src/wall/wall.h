@@ -43,11 +43,11 @@ struct ColumnSpec {
 
 // What the server side needs to know of a compiled plan. Pointers live as long as the plan.
 struct PlanInfo {
-    const int* column_of;          // for each spec its column in the plan, or -1
+    const int* column_of;  // for each spec its column in the plan, or -1
     uint32_t columns;
-    const uint32_t* watermark;     // columns
+    const uint32_t* watermark;  // columns
     uint32_t watermarks;
-    bool quarantine;               // on_error
+    bool quarantine;  // on_error
 };
 
 // One transformed document.
@@ -60,16 +60,17 @@ struct Row {
 };
 
 struct ReadOptions {
-    bool utf8;     // the database's encoding is UTF8
-    bool judged;   // jsonb_in accepted the document
-    bool all;      // try every column, report every problem
+    bool utf8;    // the database's encoding is UTF8
+    bool judged;  // jsonb_in accepted the document
+    bool all;     // try every column, report every problem
     const volatile std::sig_atomic_t* cancel;
 };
 
 // A mapping's rules by themselves. None or BadRule.
 Reason CheckRules(Text rules, Problem* problem) noexcept;
 
-// nullptr with *problem filled if the rules cannot work for these columns. nargs < 0: no trigger, so no arguments.
+// nullptr with *problem filled if the rules cannot work for these columns. nargs < 0: no trigger, so no
+// arguments.
 vm::Plan* Compile(Text rules, const ColumnSpec* specs, size_t nspecs, const char* const* args, int nargs,
                   Problem* problem) noexcept;
 void Free(vm::Plan* plan) noexcept;
@@ -124,9 +125,10 @@ struct ProfileRow {
 };
 void ReadProfileRow(const vm::Profiler* profile, size_t i, ProfileRow* row) noexcept;
 
-// The proposal for a parent, as vm::Propose writes it: NUL-terminated, to be freed with FreeText; nullptr if there
-// is no memory.
-char* ProposeScript(const vm::Profiler* profile, Text parent, Text mapping, Text schema, Text source) noexcept;
+// The proposal for a parent, as vm::Propose writes it: NUL-terminated, to be freed with FreeText; nullptr if
+// there is no memory.
+char* ProposeScript(const vm::Profiler* profile, Text parent, Text mapping, Text schema,
+                    Text source) noexcept;
 void FreeText(char* text) noexcept;
 
 }  // namespace wall

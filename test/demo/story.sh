@@ -39,15 +39,18 @@ SELECT vm_create_child('vouchers', 'voucher', 'acme', 'winter') AS vouchers,
        vm_create_child('campaigns', 'campaign', 'acme', 'winter') AS campaigns;
 SQL
 show <<'SQL'
-SELECT column_name, source, conversion, fallback FROM vm_explain_mapping('voucher', 'vouchers_acme_winter');
+SELECT column_name, source, replace(conversion, 'timestamp with time zone', 'timestamptz') AS conversion,
+       fallback
+FROM vm_explain_mapping('voucher', 'vouchers_acme_winter') WHERE column_name NOT IN ('_id', '_doc');
 SQL
 run_file reckoning.sql
 
 title 'A document tried on: nothing is written'
 say 'Some documents are dirty. What would become of this one? What is wrong is told per column:'
 show <<'SQL'
-SELECT * FROM vm_preview('voucher', 'vouchers_acme_winter', '{
-    "_id": {"$oid": "651a7ae38f3a1c55d2000001"}, "id": "v_c0139bcd17d4", "campaignId": "camp_2",
+SELECT column_name, value, problem FROM vm_preview('voucher', 'vouchers_acme_winter', '{
+    "_id": {"$oid": "651a7ae38f3a1c55d2000001"}, "id": "v_c0139bcd17d4", "code": "C7CD-00001",
+    "campaignId": "camp_2", "redemption": {"redeemed_quantity": "many"},
     "publish": {"count": "1.00001"}, "discount": null, "deleted": "maybe",
     "validity_day_of_week": [1, {"$numberInt": "2"}, "3"],
     "updated_at": {"$date": "2023-10-02T11:32:23.001+0200"}}', 'acme', 'winter');
@@ -71,12 +74,13 @@ SQL
 
 say 'What could not be read, and why:'
 show <<'SQL'
-SELECT right(_doc, 20) AS "… _doc", sqlstate, field, message FROM vm_quarantine ORDER BY quarantine_id;
+SELECT sqlstate, field, message FROM vm_quarantine ORDER BY quarantine_id;
 SQL
 say "The application sees the new project through the parent at once; $(ask "SELECT count(*) FROM $child WHERE _doc IS NULL")" \
     'vouchers came without their document, which follows by UPDATE.'
 show <<'SQL'
-SELECT tenant_id, project_id, tableoid::regclass AS in_table, count(*), count(*) FILTER (WHERE deleted) AS deleted
+SELECT tenant_id, project_id, tableoid::regclass AS in_table, count(*),
+       count(*) FILTER (WHERE deleted) AS deleted
 FROM vouchers WHERE tenant_id IN ('acme', 'globex') GROUP BY 1, 2, 3 ORDER BY 1, 3;
 SQL
 
@@ -130,11 +134,12 @@ SQL
 say 'A feed that starts over sends an old version again. By hand:'
 late=$(ask "SELECT _id FROM mongo.vouchers WHERE n = 808")
 show <<SQL
-UPDATE vouchers_acme_winter SET _doc = jsonb_set(_doc::jsonb, '{updated_at}', '{"\$date": "2023-09-30T10:00:00Z"}')::text
+UPDATE vouchers_acme_winter
+SET _doc = jsonb_set(_doc::jsonb, '{updated_at}', '{"\$date": "2023-09-30T10:00:00Z"}')::text
 WHERE _id = '$late';
 SQL
 show <<SQL
-SELECT _id, kind, incoming_time, stored_time, resolution FROM vm_anomaly WHERE _id = '$late';
+SELECT _id, kind, incoming_time, stored_time FROM vm_anomaly WHERE _id = '$late';
 SQL
 
 title 'The quarantine, mended'
@@ -153,7 +158,8 @@ ask "SELECT format('INSERT INTO vouchers_acme_winter (_id, _doc) VALUES (%L, %L)
      FROM mongo.vouchers WHERE n IN (101, 202) ORDER BY n" >mended.sql
 psql -Xq -v ON_ERROR_STOP=1 -f mended.sql
 show <<'SQL'
-SELECT _id, message, attempts, coalesce(settled_by, 'open') AS settled_by FROM vm_quarantine ORDER BY quarantine_id;
+SELECT _id, sqlstate, field, attempts, coalesce(settled_by, 'open') AS settled_by FROM vm_quarantine
+ORDER BY quarantine_id;
 SQL
 
 title 'The move, while the application writes'

@@ -79,7 +79,7 @@ TEST_F(ProposeTest, RecordsWithoutId) {
 -- 300 documents, 5 fields at the root.
 -- Key: place_id (in every document and never the same twice).
 -- No watermark: no time field is named like updated, modified or deleted. If one says when a document
--- changed, name it; without it, whatever version comes last counts as the newest.
+-- changed, name it; without it no version is late, and a move never replaces a row.
 
 CREATE TABLE public.places (
     place        jsonb  NOT NULL, -- object
