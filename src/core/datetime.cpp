@@ -81,7 +81,7 @@ struct Clock {
 
     bool Valid() const {
         if (hour == 24) return minute == 0 && second == 0 && micros == 0;
-        return hour < 24 && minute < 60 && (second < 60 || (second == 60 && micros == 0));
+        return hour < 24 && minute < 60 && second <= 60 && Total() <= kMicrosPerDay;
     }
     int64_t Total() const {
         return ((hour * 60 + minute) * INT64_C(60) + second) * kMicrosPerSecond + micros;

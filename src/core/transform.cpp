@@ -188,6 +188,7 @@ bool Workspace::Transform(const Plan& plan, bool all) {
             problem.reason = Reason::NotNull;
             if (!column.sources.empty()) CopyCut(problem.path, column.sources[0].path);
         }
+        if (all) problems[c].column = static_cast<int>(c);
         if (problem.reason == Reason::None) return true;
         good = false;
         problem.column = static_cast<int>(c);
