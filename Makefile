@@ -43,6 +43,8 @@ PGXS := $(shell $(PG_CONFIG) --pgxs 2>/dev/null)
 ifneq (,$(wildcard $(PGXS)))
 include $(PGXS)
 
+# What only this library calls need not be replaceable from outside: calls within it are direct.
+src/core/%.o src/wall/%.o: override CXXFLAGS += -O3 -fvisibility=hidden -fvisibility-inlines-hidden
 src/core/json_reader.o: override CXXFLAGS += -fwrapv
 -include $(OBJS:.o=.d)
 

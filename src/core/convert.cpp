@@ -391,8 +391,45 @@ Value TextDatum(std::string_view text, Bytes* out) {
     return EndVarlena(start, out);
 }
 
+namespace {
+
+// What most documents hold, without the detour by a Scalar: strings for text, true and false, {"$date":
+// 1575648464123}. False if the long way has to be taken.
+inline bool ConvertCommon(const Tape& tape, uint32_t node, Kind kind, Output* out, Value* value) {
+    const Node& n = tape[node];
+    switch (kind) {
+        case Kind::Text:
+            if (n.type != Type::String) return false;
+            if (n.len <= kShortMost) {
+                value->form = Form::Datum;
+                value->text = ShortDatum(TextOf(n));
+            } else {
+                *value = TextDatum(TextOf(n), &out->bytes);
+            }
+            return true;
+        case Kind::Bool:
+            if (n.type != Type::True && n.type != Type::False) return false;
+            *value = IntValue(n.type == Type::True);
+            return true;
+        case Kind::TimestampTz: {
+            int64_t ms, micros;
+            if (n.type != Type::Object || n.count != 1 || tape[node + 2].type != Type::Number ||
+                TextOf(tape[node + 1]) != "$date" || !ParseSmallInteger(TextOf(tape[node + 2]), &ms) ||
+                TimeFromMillis(ms, &micros) != Reason::None)
+                return false;
+            *value = IntValue(micros);
+            return true;
+        }
+        default: return false;
+    }
+}
+
+}  // namespace
+
 ConvertResult Convert(const Tape& tape, uint32_t node, const Target& target, Output* out, Value* value) {
     *value = Value();
+    if (target.as == Conversion::Own && !target.array && ConvertCommon(tape, node, target.kind, out, value))
+        return {};
     if (!target.array) {
         if (target.kind == Kind::Jsonb) return ToJsonb(tape, node, target, out, value);
         ConvertResult result;

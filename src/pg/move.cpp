@@ -28,6 +28,7 @@ struct MoveSql {
     char* match_parent;  // p.k = c.k AND …
     char* watermark_c;   // watermark of the child's row c, a timestamptz or NULL
     char* watermark_p;
+    bool unique;  // the child itself has a unique index on the key
 };
 
 static char* Appended(char* list, const char* separator, const char* item) {
@@ -79,6 +80,21 @@ static char* Watermark(const CompiledMapping* compiled, const char* alias) {
     return list[0] ? psprintf("GREATEST(%s)", list) : pstrdup("NULL::timestamptz");
 }
 
+static bool UniqueInChild(Oid child, Oid arbiter) {
+    SqlArg args[] = {OidArg(OIDOID, child), OidArg(OIDOID, arbiter)};
+    return RunSql(
+               "WITH keys AS (SELECT i.indexrelid, i.indrelid, (SELECT array_agg(a.attname ORDER BY "
+               "a.attname) "
+               "FROM pg_attribute a WHERE a.attrelid = i.indrelid AND a.attnum = ANY "
+               "(i.indkey[0:i.indnkeyatts - 1])) "
+               "AS names FROM pg_index i WHERE i.indexrelid = $2 OR (i.indrelid = $1 AND i.indisunique AND "
+               "i.indisvalid AND i.indimmediate AND i.indpred IS NULL AND i.indexprs IS NULL)) "
+               "SELECT true FROM keys c JOIN keys p ON c.names = p.names WHERE c.indrelid = $1 AND "
+               "p.indexrelid = $2",
+               args, 2, 1)
+        .found;
+}
+
 static MoveSql BuildSql(const CompiledMapping* compiled, Relation child, Relation parent) {
     MoveSql sql = {};
     sql.columns = sql.compared = sql.key = sql.set = sql.match = sql.match_parent = pstrdup("");
@@ -87,7 +103,9 @@ static MoveSql BuildSql(const CompiledMapping* compiled, Relation child, Relatio
     sql.parent = quote_qualified_identifier(get_namespace_name(RelationGetNamespace(parent)),
                                             RelationGetRelationName(parent));
 
-    Relation index = relation_open(ArbiterOf(RelationGetRelid(parent)), AccessShareLock);
+    Oid arbiter = ArbiterOf(RelationGetRelid(parent));
+    sql.unique = UniqueInChild(RelationGetRelid(child), arbiter);
+    Relation index = relation_open(arbiter, AccessShareLock);
     Form_pg_index key = index->rd_index;
     TupleDesc desc = RelationGetDescr(parent);
     for (int i = 0; i < desc->natts; i++) {
@@ -179,31 +197,31 @@ struct Moved {
 
 static Moved MoveRows(const CompiledMapping* compiled, const MoveSql* sql, Relation child, Datum tids,
                       int64 count) {
-    SqlArg args[] = {{TIDARRAYOID, tids, false}};
+    SqlArg args[] = {{TIDARRAYOID, tids, false}, {INT8OID, Int64GetDatum(count), false}};
     char* conflict =
         sql->set[0] ? psprintf("DO UPDATE SET %s WHERE %s", sql->set, sql->newer) : pstrdup("DO NOTHING");
-    // Of several rows with one key the newest goes; what is older is a loser like any other.
+    // Of several rows with one key the newest goes; what is older is a loser like any other. Where a unique
+    // index of the child rules them out, nothing needs to be sorted. Losers are looked for only if the counts
+    // say so.
+    char* source =
+        psprintf("SELECT %s%s%s vm_c.ctid AS vm_tid, %s FROM ONLY %s vm_c WHERE vm_c.ctid = ANY ($1)%s%s%s%s",
+                 sql->unique ? "" : "DISTINCT ON (", sql->unique ? "" : sql->key, sql->unique ? "" : ")",
+                 sql->columns, sql->child, sql->unique ? "" : " ORDER BY ", sql->unique ? "" : sql->key,
+                 sql->unique ? "" : ", ", sql->unique ? "" : sql->order);
     SqlResult result = RunSql(
-        psprintf(
-            "WITH vm_s AS MATERIALIZED (SELECT DISTINCT ON (%s) vm_c.ctid AS vm_tid, %s FROM ONLY %s vm_c "
-            "WHERE vm_c.ctid = ANY ($1) ORDER BY %s, %s), "
-            "vm_w AS (INSERT INTO %s AS vm_p (%s) OVERRIDING SYSTEM VALUE SELECT %s FROM vm_s ON CONFLICT "
-            "(%s) %s "
-            "RETURNING %s, vm_p.xmax::text = '0' AS vm_inserted) "
-            "SELECT count(*) FILTER (WHERE vm_w.vm_inserted), count(*) FILTER (WHERE NOT vm_w.vm_inserted), "
-            "coalesce(array_agg(vm_s.vm_tid) FILTER (WHERE vm_w.vm_inserted IS NOT NULL), '{}') "
-            "FROM vm_s LEFT JOIN vm_w ON %s",
-            sql->key, sql->columns, sql->child, sql->key, sql->order, sql->parent, sql->columns, sql->columns,
-            sql->key, conflict, sql->key, sql->match),
-        args, 1, 3);
+        psprintf("WITH vm_s AS %s MATERIALIZED (%s), "
+                 "vm_w AS (INSERT INTO %s AS vm_p (%s) OVERRIDING SYSTEM VALUE SELECT %s FROM vm_s ON "
+                 "CONFLICT (%s) %s "
+                 "RETURNING %s, vm_p.xmax::text = '0' AS vm_inserted) "
+                 "SELECT count(*) FILTER (WHERE vm_inserted), count(*) FILTER (WHERE NOT vm_inserted), "
+                 "CASE WHEN count(*) < $2 THEN (SELECT array_agg(vm_t) FROM unnest($1) vm_t WHERE NOT EXISTS "
+                 "(SELECT FROM vm_s JOIN vm_w ON %s WHERE vm_s.vm_tid = vm_t)) END FROM vm_w",
+                 sql->unique ? "NOT" : "", source, sql->parent, sql->columns, sql->columns, sql->key,
+                 conflict, sql->key, sql->match),
+        args, 2, 3);
     Moved moved = {DatumGetInt64(result.value[0]), DatumGetInt64(result.value[1]), 0};
     moved.kept = count - moved.inserted - moved.updated;
-    if (moved.kept > 0) {
-        SqlArg both[] = {args[0], {TIDARRAYOID, result.value[2], false}};
-        SqlResult losers =
-            RunSql("SELECT array_agg(t) FROM (SELECT unnest($1) EXCEPT SELECT unnest($2)) x (t)", both, 2, 1);
-        RecordLosers(compiled, sql, child, losers.value[0]);
-    }
+    if (moved.kept > 0) RecordLosers(compiled, sql, child, result.value[2]);
     uint64 deleted =
         RunSql(psprintf("DELETE FROM ONLY %s WHERE ctid = ANY ($1)", sql->child), args, 1, 0).rows;
     if (deleted != (uint64)count)
