@@ -69,6 +69,10 @@ enum class Step : uint8_t {
 // Appends a member's name as it stands in a path: a dot or backslash in it is escaped by a backslash.
 void AppendPathKey(std::string_view key, std::string* path);
 
+constexpr size_t kShown = 64;  // bytes kept of a text, a number or an _id
+// A text cut to that.
+std::string CutShown(std::string_view text);
+
 // id, _id, userId, user_id, uuid …
 bool NamedLikeKey(std::string_view name);
 
