@@ -9,13 +9,30 @@ static vm::Workspace* Checked(vm::Workspace* space) {
     return space;
 }
 
+// An error has left the workspace taken: it is given back with the (sub)transaction that took it.
+static void Reset(void) {
+    if (busy && busy_level >= GetCurrentTransactionNestLevel()) GiveBackWorkspace(workspace, SIZE_MAX);
+}
+
+static void OnTransactionEnd(XactEvent event, void*) {
+    if (event == XACT_EVENT_ABORT) Reset();
+}
+
+static void OnSubTransactionEnd(SubXactEvent event, SubTransactionId, SubTransactionId, void*) {
+    if (event == SUBXACT_EVENT_ABORT_SUB) Reset();
+}
+
 static void FreeWorkspace(void* space) {
     wall::Free((vm::Workspace*)space);
 }
 
 vm::Workspace* TakeWorkspace(void) {
     if (!busy) {
-        if (workspace == NULL) workspace = Checked(wall::NewWorkspace());
+        if (workspace == NULL) {
+            workspace = Checked(wall::NewWorkspace());
+            RegisterXactCallback(OnTransactionEnd, NULL);
+            RegisterSubXactCallback(OnSubTransactionEnd, NULL);
+        }
         busy = true;
         busy_level = GetCurrentTransactionNestLevel();
         return workspace;
@@ -31,10 +48,6 @@ void GiveBackWorkspace(vm::Workspace* space, size_t document_size) {
     if (space != workspace) return;
     if (document_size > 1024 * 1024) wall::Trim(space);
     busy = false;
-}
-
-void ResetWorkspace(void) {
-    if (busy && busy_level >= GetCurrentTransactionNestLevel()) GiveBackWorkspace(workspace, SIZE_MAX);
 }
 
 static bool HasUnicodeEscape(wall::Text doc) {

@@ -18,7 +18,6 @@ struct DocumentContext {
 vm::Workspace* TakeWorkspace(void);
 // What was transformed in it is done with. Errors give it back when the transaction or subtransaction ends.
 void GiveBackWorkspace(vm::Workspace* space, size_t document_size);
-void ResetWorkspace(void);  // the current (sub)transaction aborts
 
 // Transforms a document as far as the core is sure. None and *row; a reason and *problem; or NotJson or
 // NeedsServer, and TransformDocument has to put it to jsonb_in.

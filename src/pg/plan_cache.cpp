@@ -30,11 +30,6 @@ static void OnRelationChange(Datum, Oid relation) {
 static void OnTransactionEnd(XactEvent event, void*) {
     if (event == XACT_EVENT_COMMIT || event == XACT_EVENT_ABORT || event == XACT_EVENT_PREPARE)
         MemoryContextDeleteChildren(retired);
-    if (event == XACT_EVENT_ABORT) ResetWorkspace();
-}
-
-static void OnSubTransactionEnd(SubXactEvent event, SubTransactionId, SubTransactionId, void*) {
-    if (event == SUBXACT_EVENT_ABORT_SUB) ResetWorkspace();
 }
 
 static void CreateCache(void) {
@@ -46,7 +41,6 @@ static void CreateCache(void) {
     cache = hash_create("voucher_migrate plans", 64, &control, HASH_ELEM | HASH_BLOBS);
     CacheRegisterRelcacheCallback(OnRelationChange, (Datum)0);
     RegisterXactCallback(OnTransactionEnd, NULL);
-    RegisterSubXactCallback(OnSubTransactionEnd, NULL);
 }
 
 void RaiseBadRule(const char* mapping, const wall::Problem* problem) {
