@@ -391,11 +391,7 @@ Value TextDatum(std::string_view text, Bytes* out) {
     return EndVarlena(start, out);
 }
 
-namespace {
-
-// What most documents hold, without the detour by a Scalar: strings for text, true and false, {"$date":
-// 1575648464123}. False if the long way has to be taken.
-inline bool ConvertCommon(const Tape& tape, uint32_t node, Kind kind, Output* out, Value* value) {
+bool ConvertCommon(const Tape& tape, uint32_t node, Kind kind, Output* out, Value* value) {
     const Node& n = tape[node];
     switch (kind) {
         case Kind::Text:
@@ -420,16 +416,19 @@ inline bool ConvertCommon(const Tape& tape, uint32_t node, Kind kind, Output* ou
             *value = IntValue(micros);
             return true;
         }
+        case Kind::Jsonb:
+            if (n.type == Type::Null) return false;
+            out->bytes.Align4();
+            value->form = Form::Datum;
+            value->in_output = true;
+            value->offset = out->bytes.size();
+            return out->jsonb.Write(tape, node, &out->bytes);
         default: return false;
     }
 }
 
-}  // namespace
-
 ConvertResult Convert(const Tape& tape, uint32_t node, const Target& target, Output* out, Value* value) {
     *value = Value();
-    if (target.as == Conversion::Own && !target.array && ConvertCommon(tape, node, target.kind, out, value))
-        return {};
     if (!target.array) {
         if (target.kind == Kind::Jsonb) return ToJsonb(tape, node, target, out, value);
         ConvertResult result;

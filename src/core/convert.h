@@ -56,6 +56,11 @@ struct ConvertResult {
 // front, so the buffer behind the tape must be writable; the byte before a string is overwritten.
 ConvertResult Convert(const Tape& tape, uint32_t node, const Target& target, Output* out, Value* value);
 
+// What most documents hold, for columns with the type's own conversion and nothing else, without a detour:
+// strings for text, true and false, {"$date": 1575648464123}, jsonb as it is. False, with *value undefined,
+// if it takes Convert.
+bool ConvertCommon(const Tape& tape, uint32_t node, Kind kind, Output* out, Value* value);
+
 // Appends text as a finished text datum.
 Value TextDatum(std::string_view text, Bytes* out);
 

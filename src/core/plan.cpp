@@ -97,7 +97,9 @@ class Compiler {
             plan_.columns.emplace_back();
             if (!FillColumn(specs_[i], rule, &plan_.columns.back())) return false;
         }
-        return Unmapped() && Watermark() && BuildHash();
+        if (!Unmapped() || !Watermark() || !BuildHash()) return false;
+        for (const Column& column : plan_.columns) plan_.common.push_back(CommonOf(column));
+        return true;
     }
 
   private:
@@ -248,6 +250,23 @@ class Compiler {
         };
         move(&column->fallback);
         for (Value& v : column->fallback_elements) move(&v);
+    }
+
+    // Where unmapped fields are collected, the usual way keeps book of what is taken.
+    Plan::Common CommonOf(const Column& column) const {
+        Plan::Common common;
+        const Target& t = column.target;
+        const std::vector<Source>& sources = column.sources;
+        if (plan_.unmapped >= 0 || t.array || t.as != Conversion::Own || t.normalize || !t.floors.empty() ||
+            sources.empty() || sources.size() > 2 || !sources.front().steps.empty() ||
+            !sources.back().steps.empty())
+            return common;
+        common.usable = true;
+        common.kind = t.kind;
+        common.slot[0] = sources.front().slot;
+        common.slot[1] = sources.back().slot;
+        common.null_if_absent = !column.has_default && !column.spec.has_default && !column.spec.required;
+        return common;
     }
 
     bool Unmapped() {

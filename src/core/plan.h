@@ -65,6 +65,16 @@ struct Plan {
     bool unmapped_normalize = false;
     OnError on_error = OnError::Raise;
 
+    // For each column what ConvertCommon needs, close together: one or two root fields (the second is the
+    // first again if there is but one), and whether NULL is all there is to say if they are absent.
+    struct Common {
+        uint32_t slot[2] = {0, 0};
+        Kind kind = Kind::Other;
+        bool usable = false;
+        bool null_if_absent = false;
+    };
+    std::vector<Common> common;
+
     // Open addressing over `fields`, by length and bytes. `head` is a field's first bytes; slot -1 is empty.
     struct HashEntry {
         uint64_t head = 0;

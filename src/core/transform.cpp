@@ -110,6 +110,22 @@ Reason Workspace::Fill(const Plan& plan, const Column& column, Value* value, Pro
     return Reason::None;
 }
 
+// The short way for what most columns are and most documents hold. False if it takes Fill.
+bool Workspace::FillCommon(const Plan::Common& common, Value* value) {
+    if (!common.usable) return false;
+    int16_t source = 0;
+    uint32_t node = slots_[common.slot[0]];
+    if (node == 0 || tape[node].type == Type::Null) {
+        node = slots_[common.slot[1]];
+        source = 1;
+    }
+    *value = Value();
+    if (node == 0 || tape[node].type == Type::Null) return common.null_if_absent;
+    if (!ConvertCommon(tape, node, common.kind, &output, value)) return false;
+    value->source = source;
+    return true;
+}
+
 void Workspace::UseFallback(const Column& column, Value* value) {
     *value = Value();
     if (column.has_default) {
@@ -201,7 +217,9 @@ bool Workspace::Transform(const Plan& plan, bool all) {
         return all;
     };
     for (size_t c = 0; c < plan.columns.size(); ++c)
-        if (static_cast<int>(c) != plan.unmapped && !fill(c)) return false;
+        if (static_cast<int>(c) != plan.unmapped && (all || !FillCommon(plan.common[c], &values[c])) &&
+            !fill(c))
+            return false;
     // Last, when all others have taken theirs.
     if (plan.unmapped >= 0 && !fill(static_cast<size_t>(plan.unmapped))) return false;
     return good;

@@ -41,6 +41,7 @@ class Workspace {
   private:
     uint32_t Find(const Source& source) const;
     Reason Fill(const Plan& plan, const Column& column, Value* value, Problem* problem);
+    bool FillCommon(const Plan::Common& common, Value* value);
     void UseFallback(const Column& column, Value* value);
     Reason CollectUnmapped(const Plan& plan, Value* value, Problem* problem);
 
