@@ -325,6 +325,17 @@ Reason ToBytea(const Tape& tape, uint32_t node, Output* out, Value* value) {
     }
 }
 
+// Whether the members that are to be floored are whole numbers as they stand: then there is nothing to do.
+bool AllWhole(const Tape& tape, uint32_t node, const std::vector<Floor>& floors) {
+    for (const Floor& floor : floors) {
+        const uint32_t member = Member(tape, node, floor.name);
+        int64_t v;
+        if (member == 0 || tape[member].type != Type::Number || !ParseSmallInteger(TextOf(tape[member]), &v))
+            return false;
+    }
+    return true;
+}
+
 ConvertResult ToJsonb(const Tape& tape, uint32_t node, const Target& target, Output* out, Value* value) {
     ConvertResult result;
     if (tape[node].type == Type::Null) return result;
@@ -335,7 +346,7 @@ ConvertResult ToJsonb(const Tape& tape, uint32_t node, const Target& target, Out
         from = &out->scratch[0];
         if ((*from)[node].type == Type::Null) return result;
     }
-    if (!target.floors.empty()) {
+    if (!target.floors.empty() && !AllWhole(*from, node, target.floors)) {
         size_t bad = 0;
         out->scratch[1].Clear();
         result.reason = out->rewriter.ApplyFloors(*from, node, target.floors, &out->scratch[1], &node,
