@@ -122,11 +122,16 @@ char Lower(char c) {
     return c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c;
 }
 
-// PostgreSQL's spellings: any unambiguous beginning of true, false, yes, no, on, off; 1 and 0.
-Reason BoolFromText(std::string_view s, Value* value) {
+std::string_view TrimBlanks(std::string_view s) {
     const auto blank = [](char c) { return c == ' ' || (c >= '\t' && c <= '\r'); };
     while (!s.empty() && blank(s.front())) s.remove_prefix(1);
     while (!s.empty() && blank(s.back())) s.remove_suffix(1);
+    return s;
+}
+
+// PostgreSQL's spellings: any unambiguous beginning of true, false, yes, no, on, off; 1 and 0.
+Reason BoolFromText(std::string_view s, Value* value) {
+    s = TrimBlanks(s);
     struct Word {
         std::string_view text;
         size_t least;
@@ -181,13 +186,6 @@ Reason ToInteger(const Tape& tape, uint32_t node, Kind kind, Rounding rounding, 
         case ToInt::HasFraction: return Reason::HasFraction;
         default: return Reason::NumberRange;
     }
-}
-
-std::string_view TrimBlanks(std::string_view s) {
-    const auto blank = [](char c) { return c == ' ' || (c >= '\t' && c <= '\r'); };
-    while (!s.empty() && blank(s.front())) s.remove_prefix(1);
-    while (!s.empty() && blank(s.back())) s.remove_suffix(1);
-    return s;
 }
 
 Reason ToFloat(const Tape& tape, uint32_t node, Kind kind, Value* value) {

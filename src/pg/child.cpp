@@ -122,8 +122,7 @@ Datum vm_create_child(PG_FUNCTION_ARGS) {
     CheckParent(rel);
     char* name = PG_ARGISNULL(4) ? ChildName(RelationGetRelationName(rel), tenant, project)
                                  : pstrdup(NameStr(*PG_GETARG_NAME(4)));
-    char* parent_name = quote_qualified_identifier(get_namespace_name(RelationGetNamespace(rel)),
-                                                   RelationGetRelationName(rel));
+    char* parent_name = QualifiedName(RelationGetRelid(rel));
     char* child = quote_qualified_identifier(get_namespace_name(RelationGetNamespace(rel)), name);
     Oid child_schema = RelationGetNamespace(rel);
     if (OidIsValid(get_relname_relid(name, child_schema)))

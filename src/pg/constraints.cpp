@@ -48,8 +48,7 @@ static char* ConflictSql(Relation rel, Relation index, UniqueKey* key, AttrNumbe
     initStringInfo(&sql);
     appendStringInfo(&sql, "SELECT %s FROM ONLY %s WHERE ctid <> $1",
                      id_att == InvalidAttrNumber ? "NULL::text" : "_id::text",
-                     quote_qualified_identifier(get_namespace_name(RelationGetNamespace(rel)),
-                                                RelationGetRelationName(rel)));
+                     QualifiedName(RelationGetRelid(rel)));
     for (int k = 0; k < key->columns; k++)
         appendStringInfo(&sql, " AND %s %s $%d",
                          quote_identifier(get_attname(RelationGetRelid(rel), key->attno[k], false)),

@@ -98,10 +98,8 @@ static bool UniqueInChild(Oid child, Oid arbiter) {
 static MoveSql BuildSql(const CompiledMapping* compiled, Relation child, Relation parent) {
     MoveSql sql = {};
     sql.columns = sql.compared = sql.key = sql.set = sql.match = sql.match_parent = pstrdup("");
-    sql.child = quote_qualified_identifier(get_namespace_name(RelationGetNamespace(child)),
-                                           RelationGetRelationName(child));
-    sql.parent = quote_qualified_identifier(get_namespace_name(RelationGetNamespace(parent)),
-                                            RelationGetRelationName(parent));
+    sql.child = QualifiedName(RelationGetRelid(child));
+    sql.parent = QualifiedName(RelationGetRelid(parent));
 
     Oid arbiter = ArbiterOf(RelationGetRelid(parent));
     sql.unique = UniqueInChild(RelationGetRelid(child), arbiter);

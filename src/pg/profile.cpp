@@ -28,8 +28,7 @@ static vm::Profiler* OwnedProfile(void) {
 // Reads every document of a table or view once, with the caller's rights. Freed with the current context.
 static vm::Profiler* ProfileOf(Oid source) {
     AttrNumber doc_att = get_attnum(source, "_doc");
-    char* name =
-        quote_qualified_identifier(get_namespace_name(get_rel_namespace(source)), get_rel_name(source));
+    char* name = QualifiedName(source);
     if (doc_att == InvalidAttrNumber)
         ereport(
             ERROR,
@@ -127,8 +126,7 @@ Datum vm_propose(PG_FUNCTION_ARGS) {
         parent_schema ? quote_qualified_identifier(parent_schema, parent) : quote_identifier(parent);
     char* schema = get_namespace_name(ExtensionSchema(fcinfo));
     vm::Profiler* profile = ProfileOf(source);
-    char* source_name =
-        quote_qualified_identifier(get_namespace_name(get_rel_namespace(source)), get_rel_name(source));
+    char* source_name = QualifiedName(source);
     char* script = wall::ProposeScript(profile, {qualified, strlen(qualified)}, {parent, strlen(parent)},
                                        {schema, strlen(schema)}, {source_name, strlen(source_name)});
     if (script == NULL) ereport(ERROR, (errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory")));

@@ -43,10 +43,8 @@ bool quarantine_retry = false;
 
 static bool RowExists(Oid child, const char* id) {
     if (get_attnum(child, "_id") == InvalidAttrNumber) return false;
-    char* sql = psprintf(
-        "SELECT true FROM ONLY %s WHERE _id = %s LIMIT 1",
-        quote_qualified_identifier(get_namespace_name(get_rel_namespace(child)), get_rel_name(child)),
-        quote_literal_cstr(id));
+    char* sql = psprintf("SELECT true FROM ONLY %s WHERE _id = %s LIMIT 1", QualifiedName(child),
+                         quote_literal_cstr(id));
     AsOwner owner = EnterAsTableOwner(child);
     bool found = RunSql(sql, NULL, 0, 1).found;
     LeaveAsOwner(owner);

@@ -37,8 +37,7 @@ static bool LockCase(Case* c) {
 // Sends one document as a feed would. Errors are for the caller to catch.
 static void Resend(void* arg) {
     Case* c = (Case*)arg;
-    const char* child =
-        quote_qualified_identifier(get_namespace_name(get_rel_namespace(c->child)), get_rel_name(c->child));
+    const char* child = QualifiedName(c->child);
     bool has_id = get_attnum(c->child, "_id") != InvalidAttrNumber && c->id != NULL;
     if (c->update && !has_id)
         ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),

@@ -35,6 +35,11 @@ Oid ExtensionTable(Oid schema, const char* name) {
     return table;
 }
 
+char* QualifiedName(Oid relation) {
+    return quote_qualified_identifier(get_namespace_name(get_rel_namespace(relation)),
+                                      get_rel_name(relation));
+}
+
 char* ExtensionName(Oid schema, const char* name) {
     return quote_qualified_identifier(get_namespace_name(schema), name);
 }

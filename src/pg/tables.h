@@ -12,6 +12,9 @@ void RequireArguments(FunctionCallInfo fcinfo, int n);
 // A table of the extension; an error if it is gone.
 Oid ExtensionTable(Oid schema, const char* name);
 
+// A relation's schema.name, quoted, fit to stand in SQL and in messages. Allocated in the current context.
+char* QualifiedName(Oid relation);
+
 // schema.name, quoted, fit to stand in SQL. Allocated in the current context.
 char* ExtensionName(Oid schema, const char* name);
 

@@ -104,9 +104,7 @@ static bool WatermarkOf(const RowWork* work, HeapTuple row, int64* watermark) {
 // Finds out what the document is called, once somebody wants to know: the row's _id, else the document's own.
 static void NameDocument(RowWork* work) {
     if (work->about.table != NULL) return;
-    work->about.table =
-        quote_qualified_identifier(get_namespace_name(RelationGetNamespace(work->trigger->tg_relation)),
-                                   RelationGetRelationName(work->trigger->tg_relation));
+    work->about.table = QualifiedName(RelationGetRelid(work->trigger->tg_relation));
     work->about.id = RowId(work->incoming, work->desc, &work->compiled->table);
     if (work->about.id != NULL) return;
     char* id = (char*)palloc(96);
