@@ -107,13 +107,15 @@ find_postgres() {
             version=$(apt-cache depends postgresql | sed -n 's/.*Depends: postgresql-\([0-9]*\)$/\1/p')
         fi
         PG_CONFIG=/usr/lib/postgresql/$version/bin/pg_config
-        [[ -x $PG_CONFIG && -f $("$PG_CONFIG" --pgxs) && -x ${PG_CONFIG%/*}/postgres ]] ||
+        # PGXS comes with the client; the headers do not.
+        [[ -x $PG_CONFIG && -x ${PG_CONFIG%/*}/postgres && -f $("$PG_CONFIG" --includedir-server)/postgres.h ]] ||
             vm_install_server "$version"
     fi
     export PG_CONFIG
     VM_BINDIR=$("$PG_CONFIG" --bindir)
     VM_PGXS=$("$PG_CONFIG" --pgxs)
-    [[ -f $VM_PGXS ]] || die "$PG_CONFIG: no development files"
+    [[ -f $VM_PGXS && -f $("$PG_CONFIG" --includedir-server)/postgres.h ]] ||
+        die "$PG_CONFIG: no development files"
     [[ -x $VM_BINDIR/initdb && -x $VM_BINDIR/postgres ]] || die "$PG_CONFIG: no server"
 }
 
