@@ -141,7 +141,7 @@ CREATE TABLE vm_anomaly (
     CHECK ((resolved_at IS NULL) = (resolution IS NULL))
 );
 CREATE UNIQUE INDEX vm_anomaly_open ON vm_anomaly
-    (child, (coalesce(_id, '')), kind, (md5(incoming_doc))) WHERE resolved_at IS NULL;
+    (child, (coalesce(_id, '')), kind, (md5(incoming_doc)), (md5(incoming::text))) WHERE resolved_at IS NULL;
 COMMENT ON INDEX vm_anomaly_open IS 'a document sent again is counted, not written again';
 COMMENT ON TABLE vm_anomaly IS 'documents and rows that were older than what stood in their place';
 COMMENT ON COLUMN vm_anomaly.anomaly_id IS 'number of the anomaly';
@@ -178,36 +178,44 @@ CREATE TABLE vm_quarantine (
     mapping text NOT NULL,
     _id text,
     _doc text NOT NULL,
-    operation text NOT NULL CHECK (operation IN ('INSERT', 'UPDATE')),
+    operation text NOT NULL CHECK (operation IN ('INSERT', 'UPDATE', 'MOVE')),
     sqlstate text NOT NULL,
     message text NOT NULL,
     field text,
     column_name text,
+    staged_row jsonb,
     attempts integer NOT NULL DEFAULT 1,
     quarantined_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     last_attempt_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     settled_at timestamptz,
-    settled_by text
+    settled_by text,
+    CHECK ((operation = 'MOVE') = (staged_row IS NOT NULL))
 );
 CREATE UNIQUE INDEX vm_quarantine_open ON vm_quarantine
-    (child, (coalesce(_id, '')), (md5(_doc))) WHERE settled_at IS NULL;
+    (child, (coalesce(_id, '')), (md5(_doc))) WHERE settled_at IS NULL AND operation <> 'MOVE';
+CREATE INDEX vm_quarantine_refused ON vm_quarantine (child, (coalesce(_id, '')))
+    WHERE settled_at IS NULL AND operation = 'MOVE';
+COMMENT ON INDEX vm_quarantine_refused IS 'finds rows that a parent refused';
 COMMENT ON INDEX vm_quarantine_open IS 'a document that fails again is counted, not written again';
-COMMENT ON TABLE vm_quarantine IS 'documents that could not be transformed';
+COMMENT ON TABLE vm_quarantine IS 'documents that could not be transformed, and rows that the parent refused';
 COMMENT ON COLUMN vm_quarantine.quarantine_id IS 'number of the case';
 COMMENT ON COLUMN vm_quarantine.child IS 'child table';
 COMMENT ON COLUMN vm_quarantine.mapping IS 'its mapping';
 COMMENT ON COLUMN vm_quarantine._id IS 'the document''s _id';
 COMMENT ON COLUMN vm_quarantine._doc IS 'the document';
-COMMENT ON COLUMN vm_quarantine.operation IS 'what the feed did; after an UPDATE the old version stands in the child';
+COMMENT ON COLUMN vm_quarantine.operation IS
+'what the feed did; after an UPDATE the old version stands in the child. MOVE: the parent refused the row';
 COMMENT ON COLUMN vm_quarantine.sqlstate IS 'the error''s code';
 COMMENT ON COLUMN vm_quarantine.message IS 'the error';
 COMMENT ON COLUMN vm_quarantine.field IS 'path of the field at fault';
 COMMENT ON COLUMN vm_quarantine.column_name IS 'column it was for';
+COMMENT ON COLUMN vm_quarantine.staged_row IS 'of a row the parent refused: its columns as they stood in the child, as texts';
 COMMENT ON COLUMN vm_quarantine.attempts IS 'how often this document failed';
 COMMENT ON COLUMN vm_quarantine.quarantined_at IS 'first failure';
 COMMENT ON COLUMN vm_quarantine.last_attempt_at IS 'last failure';
 COMMENT ON COLUMN vm_quarantine.settled_at IS 'when it was settled; NULL while it is open';
-COMMENT ON COLUMN vm_quarantine.settled_by IS 'good document: a later version was fine; retry: it went in on a retry';
+COMMENT ON COLUMN vm_quarantine.settled_by IS
+'good document: a later version was fine; retry: it went in on a retry; newer row in the parent: it was not wanted any more';
 SELECT pg_catalog.pg_extension_config_dump('vm_quarantine', '');
 SELECT pg_catalog.pg_extension_config_dump('vm_quarantine_quarantine_id_seq', '');
 
@@ -221,6 +229,15 @@ COMMENT ON FUNCTION vm_retry_quarantine(regclass) IS
 -- src/pg/child.cpp
 --
 
+CREATE TABLE vm_child (
+    child regclass PRIMARY KEY,
+    parent regclass NOT NULL
+);
+COMMENT ON TABLE vm_child IS 'children of partitioned parents: those have no inheritance to say so';
+COMMENT ON COLUMN vm_child.child IS 'child table';
+COMMENT ON COLUMN vm_child.parent IS 'table its rows move to';
+SELECT pg_catalog.pg_extension_config_dump('vm_child', '');
+
 CREATE FUNCTION vm_create_child(parent regclass, mapping text, tenant text, project text,
     child name DEFAULT NULL) RETURNS regclass
 AS 'MODULE_PATHNAME' LANGUAGE C;
@@ -232,10 +249,217 @@ COMMENT ON FUNCTION vm_create_child(regclass, text, text, text, name) IS
 --
 
 CREATE FUNCTION vm_move_batch(child regclass, batch_size integer DEFAULT 10000, filter text DEFAULT NULL,
-    OUT moved bigint, OUT inserted bigint, OUT updated bigint, OUT kept bigint)
+    on_conflict text DEFAULT 'newer', locking text DEFAULT 'claim', dry_run boolean DEFAULT false,
+    key_index name DEFAULT NULL,
+    OUT moved bigint, OUT inserted bigint, OUT updated bigint, OUT kept bigint, OUT busy bigint,
+    OUT quarantined bigint, OUT remaining boolean)
 AS 'MODULE_PATHNAME' LANGUAGE C;
-COMMENT ON FUNCTION vm_move_batch(regclass, integer, text) IS
+COMMENT ON FUNCTION vm_move_batch(regclass, integer, text, text, text, boolean, name) IS
 'move up to batch_size rows from a child to its parent; newer wins, what loses stands in vm_anomaly';
+
+--
+-- src/pg/move_scan.cpp
+--
+
+CREATE TABLE vm_move_place (
+    child regclass NOT NULL,
+    filter text NOT NULL,
+    storage oid NOT NULL,
+    block bigint NOT NULL,
+    "offset" integer NOT NULL
+);
+CREATE UNIQUE INDEX vm_move_place_child ON vm_move_place (child, (md5(filter)));
+COMMENT ON INDEX vm_move_place_child IS 'one place for a child and a filter';
+COMMENT ON TABLE vm_move_place IS 'where in a child the next move begins; nothing is lost with it but time';
+COMMENT ON COLUMN vm_move_place.child IS 'child table';
+COMMENT ON COLUMN vm_move_place.filter IS 'the move''s filter; true for none';
+COMMENT ON COLUMN vm_move_place.storage IS 'the child''s relfilenode; in another one the place means nothing';
+COMMENT ON COLUMN vm_move_place.block IS 'block of the place';
+COMMENT ON COLUMN vm_move_place."offset" IS 'line in the block';
+
+--
+-- src/pg/move_progress.cpp
+--
+
+CREATE TABLE vm_move_batches (
+    batch_id bigint GENERATED BY DEFAULT AS IDENTITY PRIMARY KEY,
+    move_id bigint,
+    child regclass NOT NULL,
+    inserted bigint NOT NULL,
+    updated bigint NOT NULL,
+    kept bigint NOT NULL,
+    busy bigint NOT NULL,
+    quarantined bigint NOT NULL,
+    took_ms numeric NOT NULL,
+    waited_ms numeric NOT NULL,
+    wal_bytes bigint NOT NULL,
+    moved_at timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+CREATE INDEX vm_move_batches_move ON vm_move_batches (move_id);
+COMMENT ON INDEX vm_move_batches_move IS 'the batches of a move';
+COMMENT ON TABLE vm_move_batches IS 'what each batch of a move did';
+COMMENT ON COLUMN vm_move_batches.batch_id IS 'number of the batch';
+COMMENT ON COLUMN vm_move_batches.move_id IS 'its CALL vm_move; NULL for vm_move_batch';
+COMMENT ON COLUMN vm_move_batches.child IS 'child table';
+COMMENT ON COLUMN vm_move_batches.inserted IS 'rows that were new to the parent';
+COMMENT ON COLUMN vm_move_batches.updated IS 'rows that replaced one of the parent''s';
+COMMENT ON COLUMN vm_move_batches.kept IS 'rows that lost to one of the parent''s; in vm_anomaly if they differ';
+COMMENT ON COLUMN vm_move_batches.busy IS 'rows left in the child because another session held or had just changed them';
+COMMENT ON COLUMN vm_move_batches.quarantined IS 'rows that the parent refused; in vm_quarantine';
+COMMENT ON COLUMN vm_move_batches.took_ms IS 'milliseconds of work';
+COMMENT ON COLUMN vm_move_batches.waited_ms IS 'milliseconds waited before it: throttles, locks, a pause';
+COMMENT ON COLUMN vm_move_batches.wal_bytes IS 'bytes of WAL it wrote';
+COMMENT ON COLUMN vm_move_batches.moved_at IS 'when it was done';
+SELECT pg_catalog.pg_extension_config_dump('vm_move_batches', '');
+SELECT pg_catalog.pg_extension_config_dump('vm_move_batches_batch_id_seq', '');
+
+CREATE TABLE vm_move_run (
+    move_id bigint GENERATED BY DEFAULT AS IDENTITY PRIMARY KEY,
+    child regclass NOT NULL,
+    parent regclass NOT NULL,
+    filter text,
+    on_conflict text NOT NULL,
+    locking text NOT NULL,
+    path text NOT NULL,
+    state text NOT NULL DEFAULT 'running'
+        CHECK (state IN ('running', 'waiting', 'done', 'stopped', 'canceled', 'failed')),
+    rows_estimated bigint NOT NULL,
+    inserted bigint NOT NULL DEFAULT 0,
+    updated bigint NOT NULL DEFAULT 0,
+    kept bigint NOT NULL DEFAULT 0,
+    busy bigint NOT NULL DEFAULT 0,
+    quarantined bigint NOT NULL DEFAULT 0,
+    batches bigint NOT NULL DEFAULT 0,
+    batch_size integer,
+    wal_bytes bigint NOT NULL DEFAULT 0,
+    rows_per_second numeric,
+    waits_for text,
+    waiting_since timestamptz,
+    last_error text,
+    started_by text NOT NULL,
+    started_at timestamptz NOT NULL,
+    last_seen_at timestamptz,
+    ended_at timestamptz
+);
+COMMENT ON TABLE vm_move_run IS 'each CALL vm_move; read it through vm_progress';
+COMMENT ON COLUMN vm_move_run.move_id IS 'number of the move';
+COMMENT ON COLUMN vm_move_run.child IS 'child table';
+COMMENT ON COLUMN vm_move_run.parent IS 'parent table';
+COMMENT ON COLUMN vm_move_run.filter IS 'which rows were to move; NULL: all';
+COMMENT ON COLUMN vm_move_run.on_conflict IS 'what became of rows whose key stood in the parent';
+COMMENT ON COLUMN vm_move_run.locking IS 'claim: rows were taken without waiting; lock: the child was locked for each batch';
+COMMENT ON COLUMN vm_move_run.path IS 'native, or SQL and why';
+COMMENT ON COLUMN vm_move_run.state IS 'as the move last wrote it; vm_progress knows whether it is still true';
+COMMENT ON COLUMN vm_move_run.rows_estimated IS 'rows to move, as the planner saw it at the start';
+COMMENT ON COLUMN vm_move_run.inserted IS 'rows that were new to the parent';
+COMMENT ON COLUMN vm_move_run.updated IS 'rows that replaced one of the parent''s';
+COMMENT ON COLUMN vm_move_run.kept IS 'rows that lost to one of the parent''s; in vm_anomaly if they differ';
+COMMENT ON COLUMN vm_move_run.busy IS 'how often a row was left for later because another session held it';
+COMMENT ON COLUMN vm_move_run.quarantined IS 'rows that the parent refused; in vm_quarantine';
+COMMENT ON COLUMN vm_move_run.batches IS 'batches committed';
+COMMENT ON COLUMN vm_move_run.batch_size IS 'rows asked for by the last batch';
+COMMENT ON COLUMN vm_move_run.wal_bytes IS 'bytes of WAL written';
+COMMENT ON COLUMN vm_move_run.rows_per_second IS 'lately';
+COMMENT ON COLUMN vm_move_run.waits_for IS 'why it waits; NULL: it works';
+COMMENT ON COLUMN vm_move_run.waiting_since IS 'since when';
+COMMENT ON COLUMN vm_move_run.last_error IS 'what it ended with';
+COMMENT ON COLUMN vm_move_run.started_by IS 'who called';
+COMMENT ON COLUMN vm_move_run.started_at IS 'when it began';
+COMMENT ON COLUMN vm_move_run.last_seen_at IS 'when it last wrote this row';
+COMMENT ON COLUMN vm_move_run.ended_at IS 'when it ended; NULL: it has not, or was killed';
+SELECT pg_catalog.pg_extension_config_dump('vm_move_run', '');
+SELECT pg_catalog.pg_extension_config_dump('vm_move_run_move_id_seq', '');
+
+CREATE VIEW vm_progress AS
+SELECT r.move_id, r.child,
+    CASE WHEN r.ended_at IS NULL AND NOT EXISTS (
+        SELECT FROM pg_catalog.pg_locks l WHERE l.locktype OPERATOR(pg_catalog.=) 'advisory'
+        AND l.database OPERATOR(pg_catalog.=)
+            (SELECT d.oid FROM pg_catalog.pg_database d WHERE d.datname OPERATOR(pg_catalog.=) pg_catalog.current_database())
+        AND l.objsubid OPERATOR(pg_catalog.=) 30
+        AND (l.classid::bigint OPERATOR(pg_catalog.<<) 32 OPERATOR(pg_catalog.|) l.objid::bigint)
+            OPERATOR(pg_catalog.=) r.move_id)
+    THEN 'interrupted' ELSE r.state END AS state,
+    d.rows_done, r.rows_estimated,
+    CASE WHEN r.state OPERATOR(pg_catalog.=) 'done' THEN 100.0
+         ELSE pg_catalog.round(100.0 OPERATOR(pg_catalog.*) d.rows_done
+              OPERATOR(pg_catalog./) GREATEST(r.rows_estimated, d.rows_done, 1), 1) END AS percent,
+    r.rows_per_second,
+    CASE WHEN r.ended_at IS NULL AND r.rows_per_second OPERATOR(pg_catalog.>) 0 THEN pg_catalog.make_interval(secs =>
+        pg_catalog.round((GREATEST(r.rows_estimated, d.rows_done) OPERATOR(pg_catalog.-) d.rows_done)
+            OPERATOR(pg_catalog./) r.rows_per_second)::double precision) END AS eta,
+    r.batch_size, r.waits_for, r.waiting_since, r.last_error,
+    r.inserted, r.updated, r.kept, r.busy, r.quarantined, r.batches,
+    pg_catalog.pg_size_pretty(r.wal_bytes) AS wal, r.path, r.started_by, r.started_at, r.ended_at
+FROM vm_move_run r CROSS JOIN LATERAL (SELECT r.inserted OPERATOR(pg_catalog.+) r.updated OPERATOR(pg_catalog.+) r.kept
+    OPERATOR(pg_catalog.+) r.quarantined AS rows_done) d;
+COMMENT ON VIEW vm_progress IS 'moves, now and past: how far, how fast, what they wait for';
+COMMENT ON COLUMN vm_progress.move_id IS 'number of the move';
+COMMENT ON COLUMN vm_progress.child IS 'child table';
+COMMENT ON COLUMN vm_progress.state IS 'running, waiting, done, stopped, canceled, failed; interrupted: its session is gone';
+COMMENT ON COLUMN vm_progress.rows_done IS 'moved or quarantined';
+COMMENT ON COLUMN vm_progress.rows_estimated IS 'rows to move, as the planner saw it at the start';
+COMMENT ON COLUMN vm_progress.percent IS 'rows_done of rows_estimated';
+COMMENT ON COLUMN vm_progress.rows_per_second IS 'lately; of an ended move, over all';
+COMMENT ON COLUMN vm_progress.eta IS 'time left at that rate';
+COMMENT ON COLUMN vm_progress.batch_size IS 'rows of the last batch, as asked for';
+COMMENT ON COLUMN vm_progress.waits_for IS 'why it waits; NULL: it works';
+COMMENT ON COLUMN vm_progress.waiting_since IS 'since when';
+COMMENT ON COLUMN vm_progress.last_error IS 'what it ended with';
+COMMENT ON COLUMN vm_progress.inserted IS 'rows that were new to the parent';
+COMMENT ON COLUMN vm_progress.updated IS 'rows that replaced one of the parent''s';
+COMMENT ON COLUMN vm_progress.kept IS 'rows that lost to one of the parent''s';
+COMMENT ON COLUMN vm_progress.busy IS 'how often a row was left for later because another session held it';
+COMMENT ON COLUMN vm_progress.quarantined IS 'rows that the parent refused';
+COMMENT ON COLUMN vm_progress.batches IS 'batches committed';
+COMMENT ON COLUMN vm_progress.wal IS 'WAL written';
+COMMENT ON COLUMN vm_progress.path IS 'native, or SQL and why';
+COMMENT ON COLUMN vm_progress.started_by IS 'who called';
+COMMENT ON COLUMN vm_progress.started_at IS 'when it began';
+COMMENT ON COLUMN vm_progress.ended_at IS 'when it ended; NULL: it has not';
+
+--
+-- src/pg/move_run.cpp
+--
+
+CREATE PROCEDURE vm_move(child regclass, filter text DEFAULT NULL, on_conflict text DEFAULT 'newer',
+    locking text DEFAULT 'claim', target_batch_ms integer DEFAULT 40, max_batch_size integer DEFAULT 10000,
+    max_rows_per_second integer DEFAULT NULL, max_wal_per_second bigint DEFAULT NULL,
+    max_replica_lag interval DEFAULT NULL, throttle_query text DEFAULT NULL, max_run_time interval DEFAULT NULL,
+    lock_timeout_ms integer DEFAULT 200, max_quarantined bigint DEFAULT 1000, quiet boolean DEFAULT false,
+    key_index name DEFAULT NULL)
+AS 'MODULE_PATHNAME' LANGUAGE C;
+COMMENT ON PROCEDURE vm_move(regclass, text, text, text, integer, integer, integer, bigint, interval, text, interval,
+    integer, bigint, boolean, name) IS
+'move all rows of a child to its parent, batch by batch, each committed; see vm_progress';
+
+--
+-- src/pg/move_control.cpp
+--
+
+CREATE TABLE vm_move_control (
+    child regclass PRIMARY KEY,
+    paused_by text,
+    paused_at timestamptz,
+    stop_by text,
+    stop_at timestamptz
+);
+COMMENT ON TABLE vm_move_control IS 'what moves were asked to do; write with vm_pause_move, vm_resume_move, vm_stop_move';
+COMMENT ON COLUMN vm_move_control.child IS 'child table';
+COMMENT ON COLUMN vm_move_control.paused_by IS 'who paused its moves; NULL: nobody';
+COMMENT ON COLUMN vm_move_control.paused_at IS 'since when';
+COMMENT ON COLUMN vm_move_control.stop_by IS 'who last stopped its moves';
+COMMENT ON COLUMN vm_move_control.stop_at IS 'when; moves that began later are not meant';
+
+CREATE FUNCTION vm_pause_move(child regclass) RETURNS integer
+AS 'MODULE_PATHNAME' LANGUAGE C;
+COMMENT ON FUNCTION vm_pause_move(regclass) IS 'make moves of a child wait until vm_resume_move; returns how many there are';
+CREATE FUNCTION vm_resume_move(child regclass) RETURNS integer
+AS 'MODULE_PATHNAME' LANGUAGE C;
+COMMENT ON FUNCTION vm_resume_move(regclass) IS 'let moves of a child go on; returns how many there are';
+CREATE FUNCTION vm_stop_move(child regclass) RETURNS integer
+AS 'MODULE_PATHNAME' LANGUAGE C;
+COMMENT ON FUNCTION vm_stop_move(regclass) IS 'end the moves of a child after the batch at hand; returns how many there are';
 
 --
 -- src/pg/profile.cpp
@@ -268,4 +492,9 @@ REVOKE ALL ON FUNCTION transform_campaign() FROM PUBLIC;
 REVOKE ALL ON FUNCTION vm_resolve_anomaly(bigint, text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION vm_retry_quarantine(regclass) FROM PUBLIC;
 REVOKE ALL ON FUNCTION vm_create_child(regclass, text, text, text, name) FROM PUBLIC;
-REVOKE ALL ON FUNCTION vm_move_batch(regclass, integer, text) FROM PUBLIC;
+REVOKE ALL ON PROCEDURE vm_move(regclass, text, text, text, integer, integer, integer, bigint, interval, text, interval,
+    integer, bigint, boolean, name) FROM PUBLIC;
+REVOKE ALL ON FUNCTION vm_pause_move(regclass) FROM PUBLIC;
+REVOKE ALL ON FUNCTION vm_resume_move(regclass) FROM PUBLIC;
+REVOKE ALL ON FUNCTION vm_stop_move(regclass) FROM PUBLIC;
+REVOKE ALL ON FUNCTION vm_move_batch(regclass, integer, text, text, text, boolean, name) FROM PUBLIC;

@@ -48,7 +48,7 @@ CREATE TABLE prod.shop (id text PRIMARY KEY, amount integer, updated_at timestam
 SELECT vm.vm_create_child('prod.shop', 'shop', 'T', 'P', 'staged');
 RESET ROLE;
 GRANT EXECUTE ON FUNCTION vm.vm_define_mapping(text, jsonb), vm.vm_create_child(regclass, text, text, text, name), vm.vm_transform(),
-    vm.vm_move_batch(regclass, integer, text), vm.vm_retry_quarantine(regclass) TO regress_vm_dba;
+    vm.vm_move_batch(regclass, integer, text, text, text, boolean, name), vm.vm_retry_quarantine(regclass) TO regress_vm_dba;
 SET ROLE regress_vm_dba;
 SELECT vm.vm_define_mapping('shop', '{"watermark": "updated_at", "on_error": "quarantine"}');
 SELECT vm.vm_create_child('prod.shop', 'shop', 'T', 'P', 'staged');
@@ -82,7 +82,7 @@ SELECT * FROM vm.vm_move_batch('prod.staged');
 SELECT count(*) FROM vm.vm_anomaly;
 SELECT * FROM vm.vm_retry_quarantine('prod.staged');
 RESET ROLE;
-GRANT EXECUTE ON FUNCTION vm.vm_move_batch(regclass, integer, text), vm.vm_retry_quarantine(regclass) TO regress_vm_nobody;
+GRANT EXECUTE ON FUNCTION vm.vm_move_batch(regclass, integer, text, text, text, boolean, name), vm.vm_retry_quarantine(regclass) TO regress_vm_nobody;
 INSERT INTO prod.staged (_id, _doc) VALUES ('5', '{"id": "5"}');
 SET ROLE regress_vm_nobody;
 SELECT * FROM vm.vm_move_batch('prod.staged');

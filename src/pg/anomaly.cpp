@@ -34,8 +34,9 @@ void RecordAnomaly(const CompiledMapping* compiled, const Anomaly* anomaly) {
         psprintf(
             "INSERT INTO %s AS a (child, mapping, _id, kind, incoming_time, stored_time, incoming, stored, "
             "incoming_doc) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) "
-            "ON CONFLICT (child, coalesce(_id, ''), kind, md5(incoming_doc)) WHERE resolved_at IS NULL "
-            "DO UPDATE SET times_seen = a.times_seen + 1, last_seen_at = clock_timestamp(), "
+            "ON CONFLICT (child, coalesce(_id, ''), kind, md5(incoming_doc), md5(incoming::text)) WHERE "
+            "resolved_at IS NULL DO UPDATE SET times_seen = a.times_seen + 1, last_seen_at = "
+            "clock_timestamp(), "
             "stored_time = excluded.stored_time, stored = excluded.stored",
             ExtensionName(compiled->schema, "vm_anomaly")),
         args, lengthof(args), 0);

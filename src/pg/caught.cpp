@@ -1,6 +1,11 @@
 #include "pg/caught.h"
 
-ErrorData* RunCaught(void (*f)(void*), void* arg) {
+static bool NobodysFault(int sqlerrcode) {
+    int category = ERRCODE_TO_CATEGORY(sqlerrcode);
+    return category == ERRCODE_OPERATOR_INTERVENTION || category == ERRCODE_INSUFFICIENT_RESOURCES;
+}
+
+static ErrorData* RunAndCatch(void (*f)(void*), void* arg, bool all) {
     MemoryContext context = CurrentMemoryContext;
     ResourceOwner owner = CurrentResourceOwner;
     ErrorData* volatile error = NULL;
@@ -15,9 +20,7 @@ ErrorData* RunCaught(void (*f)(void*), void* arg) {
     {
         MemoryContextSwitchTo(context);
         error = CopyErrorData();
-        int category = ERRCODE_TO_CATEGORY(error->sqlerrcode);
-        if (category == ERRCODE_OPERATOR_INTERVENTION || category == ERRCODE_INSUFFICIENT_RESOURCES)
-            PG_RE_THROW();
+        if (!all && NobodysFault(error->sqlerrcode)) PG_RE_THROW();
         FlushErrorState();
         RollbackAndReleaseCurrentSubTransaction();
     }
@@ -25,6 +28,14 @@ ErrorData* RunCaught(void (*f)(void*), void* arg) {
     MemoryContextSwitchTo(context);
     CurrentResourceOwner = owner;
     return error;
+}
+
+ErrorData* RunCaught(void (*f)(void*), void* arg) {
+    return RunAndCatch(f, arg, false);
+}
+
+ErrorData* RunCaughtAll(void (*f)(void*), void* arg) {
+    return RunAndCatch(f, arg, true);
 }
 
 static char* Cut(char* message) {

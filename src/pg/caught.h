@@ -7,6 +7,9 @@
 // everything f did undone. Cancellation, shutdown and running out of memory are raised again.
 ErrorData* RunCaught(void (*f)(void*), void* arg);
 
+// The same, with nothing raised again.
+ErrorData* RunCaughtAll(void (*f)(void*), void* arg);
+
 // An error's message with its detail, cut to a readable length: a type's own function may quote megabytes.
 char* ReadableMessage(const ErrorData* error);
 

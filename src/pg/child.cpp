@@ -43,21 +43,25 @@ static char* ChildName(const char* parent, const char* tenant, const char* proje
     return psprintf("%.*s_%.*s", cut, whole, kHash, hex);
 }
 
+static bool IsPartitioned(Relation rel) {
+    return rel->rd_rel->relkind == RELKIND_PARTITIONED_TABLE;
+}
+
 static void CheckParent(Relation rel) {
     if (get_attnum(RelationGetRelid(rel), "_doc") != InvalidAttrNumber)
         ereport(ERROR, (errcode(ERRCODE_WRONG_OBJECT_TYPE),
                         errmsg("table %s is itself a child", RelationGetRelationName(rel)),
                         errdetail("It has a column _doc for a feed's documents."),
                         errhint("Give the table that the application uses as parent.")));
-    if (rel->rd_rel->relkind == RELKIND_RELATION && !rel->rd_rel->relispartition) return;
+    if (IsPartitioned(rel) || (rel->rd_rel->relkind == RELKIND_RELATION && !rel->rd_rel->relispartition))
+        return;
     ereport(
         ERROR,
         (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
          errmsg("table %s cannot be a parent", RelationGetRelationName(rel)),
-         errdetail("Only an ordinary table has inheritance children; a partitioned table, a partition, a "
-                   "foreign table or a view has none."),
-         errhint("Make the child by hand, with the parent's columns and a trigger, and move its rows with "
-                 "SQL.")));
+         errdetail(
+             "Rows move to ordinary and partitioned tables; a partition, a foreign table or a view is none."),
+         errhint("In place of a partition give the partitioned table.")));
 }
 
 static void CopyIndexes(Oid parent, const char* child) {
@@ -65,8 +69,10 @@ static void CopyIndexes(Oid parent, const char* child) {
     // Everything behind the table's name; indexes of constraints that are copied as such come with those.
     char** parts =
         Ask("SELECT format('CREATE %sINDEX ON @ %s', CASE WHEN i.indisunique THEN 'UNIQUE ' END, "
-            "  substr(pg_get_indexdef(i.indexrelid), 1 + length(format('CREATE %sINDEX %I ON %I.%I ', "
-            "    CASE WHEN i.indisunique THEN 'UNIQUE ' END, c.relname, n.nspname, t.relname)))) "
+            "  substr(pg_get_indexdef(i.indexrelid), 1 + length(format('CREATE %sINDEX %I ON %s%I.%I ', "
+            "    CASE WHEN i.indisunique THEN 'UNIQUE ' END, c.relname, CASE WHEN t.relkind = 'p' THEN 'ONLY "
+            "' END, "
+            "    n.nspname, t.relname)))) "
             "FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_class t ON t.oid = i.indrelid "
             "JOIN pg_namespace n ON n.oid = t.relnamespace "
             "WHERE i.indrelid = $1 AND i.indisvalid AND NOT EXISTS (SELECT FROM pg_constraint k "
@@ -104,6 +110,15 @@ static void CopyIdentities(Oid parent, const char* child) {
     for (uint64 i = 0; i < n; i++) Run(psprintf("ALTER TABLE ONLY %s %s", child, defaults[i]));
 }
 
+// What a child of a partitioned table cannot inherit: whose child it is.
+static void NoteParent(Oid schema, Oid child, Oid parent) {
+    SqlArg args[] = {OidArg(REGCLASSOID, child), OidArg(REGCLASSOID, parent)};
+    AsOwner owner = EnterAsOwner(schema);
+    RunSql(psprintf("INSERT INTO %s (child, parent) VALUES ($1, $2)", ExtensionName(schema, "vm_child")),
+           args, 2, 0);
+    LeaveAsOwner(owner);
+}
+
 extern "C" {
 
 // vm_create_child(parent, mapping, tenant, project, child name DEFAULT NULL) → regclass
@@ -128,6 +143,7 @@ Datum vm_create_child(PG_FUNCTION_ARGS) {
     if (OidIsValid(get_relname_relid(name, child_schema)))
         ereport(ERROR, (errcode(ERRCODE_DUPLICATE_TABLE), errmsg("table %s exists already", child),
                         errhint("Give the child another name as the last argument, or drop the table.")));
+    bool partitioned = IsPartitioned(rel);
     relation_close(rel, NoLock);
 
     SafePath path = EnterSafePath();
@@ -135,9 +151,19 @@ Datum vm_create_child(PG_FUNCTION_ARGS) {
     // _id is what feeds find a row by; as the primary key it also is the replica identity that logical
     // replication wants. Documents of up to a page stay where the row is: TOAST costs more than the
     // transformation.
-    Run(psprintf(
-        "CREATE TABLE %s (_id text PRIMARY KEY, _doc text) INHERITS (%s) WITH (toast_tuple_target = 8160)",
-        child, parent_name));
+    constexpr const char* kStorage = "WITH (toast_tuple_target = 8160)";
+    if (partitioned) {
+        // Nothing inherits from a partitioned table: the child stands alone, and its rows show once they have
+        // moved.
+        Run(psprintf(
+            "CREATE TABLE %s (LIKE %s INCLUDING DEFAULTS INCLUDING CONSTRAINTS INCLUDING GENERATED, _id text "
+            "PRIMARY KEY, _doc text) %s",
+            child, parent_name, kStorage));
+        NoteParent(schema, get_relname_relid(name, child_schema), parent);
+    } else {
+        Run(psprintf("CREATE TABLE %s (_id text PRIMARY KEY, _doc text) INHERITS (%s) %s", child, parent_name,
+                     kStorage));
+    }
     uint64 n;
     Ask("SELECT name FROM pg_settings WHERE $1 IS NOT NULL AND name = 'default_toast_compression' AND 'lz4' "
         "= ANY (enumvals)",

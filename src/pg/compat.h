@@ -12,6 +12,7 @@ extern "C" {
 #include <catalog/pg_collation.h>
 #include <catalog/pg_type.h>
 #include <commands/trigger.h>
+#include <executor/executor.h>
 #include <executor/spi.h>
 #include <fmgr.h>
 #include <funcapi.h>
@@ -45,3 +46,21 @@ extern "C" {
 #else
 #define VM_MODULE_MAGIC PG_MODULE_MAGIC
 #endif
+
+// Columns the server computes itself.
+inline bool HasGeneratedColumns(const TupleConstr* constr) {
+#if PG_VERSION_NUM >= 180000
+    if (constr->has_generated_virtual) return true;
+#endif
+    return constr->has_generated_stored;
+}
+
+// Puts a stored row into its table's indexes. Unique ones are not waited for: those that have the key, or may
+// have it once another session commits, are what comes back.
+inline List* InsertIndexTuplesUnlessTaken(ResultRelInfo* result, TupleTableSlot* slot, EState* estate) {
+#if PG_VERSION_NUM >= 160000
+    return ExecInsertIndexTuples(result, slot, estate, false, true, NULL, NIL, false);
+#else
+    return ExecInsertIndexTuples(result, slot, estate, false, true, NULL, NIL);
+#endif
+}

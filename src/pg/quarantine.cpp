@@ -21,7 +21,8 @@ void Quarantine(const CompiledMapping* compiled, Relation child, const char* id,
                  "column_name) "
                  "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) "
                  "ON CONFLICT (child, coalesce(_id, ''), md5(_doc)) WHERE settled_at IS NULL "
-                 "DO UPDATE SET attempts = q.attempts + 1, last_attempt_at = clock_timestamp(), "
+                 "AND operation <> 'MOVE' DO UPDATE SET attempts = q.attempts + 1, last_attempt_at = "
+                 "clock_timestamp(), "
                  "operation = excluded.operation, sqlstate = excluded.sqlstate, message = excluded.message, "
                  "field = excluded.field, column_name = excluded.column_name",
                  ExtensionName(compiled->schema, "vm_quarantine")),
@@ -32,9 +33,11 @@ void Quarantine(const CompiledMapping* compiled, Relation child, const char* id,
 bool AnyQuarantined(Oid schema, Oid child) {
     SqlArg args[] = {OidArg(REGCLASSOID, child)};
     AsOwner owner = EnterAsOwner(schema);
-    SqlResult result = RunSql(psprintf("SELECT true FROM %s WHERE child = $1 AND settled_at IS NULL LIMIT 1",
-                                       ExtensionName(schema, "vm_quarantine")),
-                              args, 1, 1);
+    SqlResult result =
+        RunSql(psprintf("SELECT true FROM %s WHERE child = $1 AND settled_at IS NULL AND operation "
+                        "<> 'MOVE' LIMIT 1",
+                        ExtensionName(schema, "vm_quarantine")),
+               args, 1, 1);
     LeaveAsOwner(owner);
     return result.found;
 }
@@ -53,11 +56,13 @@ static bool RowExists(Oid child, const char* id) {
 
 void SettleQuarantine(Oid schema, Oid child, const char* id, bool insert) {
     if (insert && RowExists(child, id)) return;
+    // A row that the parent refused may hold what the application wrote: no document makes up for it.
     SqlArg args[] = {OidArg(REGCLASSOID, child), TextArg(id)};
     AsOwner owner = EnterAsOwner(schema);
-    RunSql(psprintf("UPDATE %s SET settled_at = clock_timestamp(), settled_by = 'good document' "
-                    "WHERE child = $1 AND coalesce(_id, '') = $2 AND settled_at IS NULL",
-                    ExtensionName(schema, "vm_quarantine")),
-           args, lengthof(args), 0);
+    RunSql(
+        psprintf("UPDATE %s SET settled_at = clock_timestamp(), settled_by = 'good document' "
+                 "WHERE child = $1 AND coalesce(_id, '') = $2 AND settled_at IS NULL AND operation <> 'MOVE'",
+                 ExtensionName(schema, "vm_quarantine")),
+        args, lengthof(args), 0);
     LeaveAsOwner(owner);
 }

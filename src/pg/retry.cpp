@@ -1,6 +1,7 @@
 // vm_retry_quarantine: documents through the trigger again, each in a subtransaction of its own.
 #include "pg/caught.h"
 #include "pg/compat.h"
+#include "pg/move_retry.h"
 #include "pg/quarantine.h"
 #include "pg/tables.h"
 
@@ -14,11 +15,16 @@ struct Case {
     Oid child;
     char* id;  // or NULL
     char* doc;
-    bool update;   // what the feed did
-    int attempts;  // failures so far
-    bool gone;     // settled by somebody else meanwhile
+    char* operation;   // what the feed did, or MOVE
+    Datum staged_row;  // of a MOVE, a jsonb
+    int attempts;      // failures so far
+    bool gone;         // settled by somebody else meanwhile
     bool settled;
 };
+
+static bool IsOperation(const Case* c, const char* operation) {
+    return strcmp(c->operation, operation) == 0;
+}
 
 // Locks the case; false if it is settled by now. Failures so far come up to date.
 static bool LockCase(Case* c) {
@@ -34,12 +40,30 @@ static bool LockCase(Case* c) {
     return now.found && c->attempts >= before;
 }
 
+static void Settle(Case* c, const char* by) {
+    c->settled = true;
+    SqlArg args[] = {{INT8OID, Int64GetDatum(c->number), false}, TextArg(by)};
+    AsOwner owner = EnterAsOwner(c->schema);
+    RunSql(psprintf("UPDATE %s SET settled_at = clock_timestamp(), settled_by = $2 WHERE quarantine_id = $1",
+                    ExtensionName(c->schema, "vm_quarantine")),
+           args, 2, 0);
+    LeaveAsOwner(owner);
+}
+
+// Moves a row that the parent refused. Errors are for the caller to catch.
+static void MoveAgain(void* arg) {
+    Case* c = (Case*)arg;
+    c->gone = !LockCase(c);
+    if (c->gone) return;
+    Settle(c, MoveRefusedRow(c->schema, c->child, c->staged_row) ? "retry" : "newer row in the parent");
+}
+
 // Sends one document as a feed would. Errors are for the caller to catch.
 static void Resend(void* arg) {
     Case* c = (Case*)arg;
     const char* child = QualifiedName(c->child);
     bool has_id = get_attnum(c->child, "_id") != InvalidAttrNumber && c->id != NULL;
-    if (c->update && !has_id)
+    if (IsOperation(c, "UPDATE") && !has_id)
         ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
                         errmsg("an update cannot be sent again to a row without an _id")));
     // The columns' types take the texts as literals would be taken.
@@ -66,14 +90,7 @@ static void Resend(void* arg) {
 
     LockCase(c);
     if (c->attempts > attempts) return;  // the trigger has refused it once more
-    c->settled = true;
-    SqlArg args[] = {{INT8OID, Int64GetDatum(c->number), false}};
-    AsOwner owner = EnterAsOwner(c->schema);
-    RunSql(psprintf(
-               "UPDATE %s SET settled_at = clock_timestamp(), settled_by = 'retry' WHERE quarantine_id = $1",
-               ExtensionName(c->schema, "vm_quarantine")),
-           args, 1, 0);
-    LeaveAsOwner(owner);
+    Settle(c, "retry");
 }
 
 static void NoteFailure(const Case* c, const ErrorData* error) {
@@ -109,12 +126,12 @@ Datum vm_retry_quarantine(PG_FUNCTION_ARGS) {
         AsOwner owner = EnterAsOwner(schema);
         SqlResult next = RunSql(
             psprintf(
-                "SELECT quarantine_id, child::oid, _id, _doc, operation = 'UPDATE', attempts FROM %s WHERE "
+                "SELECT quarantine_id, child::oid, _id, _doc, operation, attempts, staged_row FROM %s WHERE "
                 "settled_at IS NULL AND "
                 "quarantine_id > $1 AND ($2 IS NULL OR child = $2) AND child IN (SELECT oid FROM pg_class) "
                 "ORDER BY quarantine_id LIMIT 1",
                 ExtensionName(schema, "vm_quarantine")),
-            args, 2, 6);
+            args, 2, 7);
         LeaveAsOwner(owner);
         if (!next.found) break;
         Case c = {schema,
@@ -122,13 +139,14 @@ Datum vm_retry_quarantine(PG_FUNCTION_ARGS) {
                   DatumGetObjectId(next.value[1]),
                   next.null[2] ? NULL : TextDatumGetCString(next.value[2]),
                   TextDatumGetCString(next.value[3]),
-                  DatumGetBool(next.value[4]),
+                  TextDatumGetCString(next.value[4]),
+                  next.value[6],
                   DatumGetInt32(next.value[5]),
                   false,
                   false};
         last = c.number;
         quarantine_retry = true;
-        ErrorData* error = RunCaught(Resend, &c);
+        ErrorData* error = RunCaught(IsOperation(&c, "MOVE") ? MoveAgain : Resend, &c);
         quarantine_retry = false;
         retried += !c.gone;
         if (error != NULL) {

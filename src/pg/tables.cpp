@@ -11,18 +11,20 @@ Oid ExtensionSchema(FunctionCallInfo fcinfo) {
     return get_func_namespace(fcinfo->flinfo->fn_oid);
 }
 
+void RequireArgument(FunctionCallInfo fcinfo, int i) {
+    if (!fcinfo->args[i].isnull) return;
+    Oid function = fcinfo->flinfo->fn_oid;
+    HeapTuple tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
+    Oid* types;
+    char** names;
+    char* modes;
+    get_func_arg_info(tuple, &types, &names, &modes);
+    ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+                    errmsg("argument \"%s\" of %s must not be NULL", names[i], get_func_name(function))));
+}
+
 void RequireArguments(FunctionCallInfo fcinfo, int n) {
-    for (int i = 0; i < n; i++) {
-        if (!fcinfo->args[i].isnull) continue;
-        Oid function = fcinfo->flinfo->fn_oid;
-        HeapTuple tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
-        Oid* types;
-        char** names;
-        char* modes;
-        get_func_arg_info(tuple, &types, &names, &modes);
-        ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-                        errmsg("argument \"%s\" of %s must not be NULL", names[i], get_func_name(function))));
-    }
+    for (int i = 0; i < n; i++) RequireArgument(fcinfo, i);
 }
 
 Oid ExtensionTable(Oid schema, const char* name) {
@@ -42,6 +44,10 @@ char* QualifiedName(Oid relation) {
 
 char* ExtensionName(Oid schema, const char* name) {
     return quote_qualified_identifier(get_namespace_name(schema), name);
+}
+
+char* PrettySize(uint64 bytes) {
+    return TextDatumGetCString(DirectFunctionCall1(pg_size_pretty, Int64GetDatum((int64)bytes)));
 }
 
 SafePath EnterSafePath(void) {

@@ -8,6 +8,8 @@ Oid ExtensionSchema(FunctionCallInfo fcinfo);
 
 // Refuses NULL (22004) among the first n arguments, naming function and argument.
 void RequireArguments(FunctionCallInfo fcinfo, int n);
+// The same for one argument, counted from 0.
+void RequireArgument(FunctionCallInfo fcinfo, int i);
 
 // A table of the extension; an error if it is gone.
 Oid ExtensionTable(Oid schema, const char* name);
@@ -17,6 +19,9 @@ char* QualifiedName(Oid relation);
 
 // schema.name, quoted, fit to stand in SQL. Allocated in the current context.
 char* ExtensionName(Oid schema, const char* name);
+
+// Bytes for people, as pg_size_pretty.
+char* PrettySize(uint64 bytes);
 
 // Makes SPI statements see pg_catalog only, until Leave. Errors in between undo it by themselves.
 struct SafePath {

@@ -1,0 +1,96 @@
+-- on_conflict, dry runs, filters and batches: what becomes of a row whose key stands in the parent.
+SET search_path = vm, public;
+SET timezone = 'UTC';
+SET datestyle = 'ISO, YMD';
+\pset null '<NULL>'
+\set SHOW_CONTEXT never
+
+SELECT vm_define_mapping('shop', '{"watermark": ["updated_at"]}');
+CREATE TABLE shop (id text PRIMARY KEY, code text, updated_at timestamptz);
+SELECT vm_create_child('shop', 'shop', 'T', 'P', 'staged');
+CREATE PROCEDURE fill() LANGUAGE sql BEGIN ATOMIC
+    DELETE FROM shop;
+    DELETE FROM vm_anomaly;
+    INSERT INTO shop VALUES ('older here', 'parent', to_timestamp(1)), ('newer here', 'parent', to_timestamp(3)), ('tie', 'parent', to_timestamp(2)),
+        ('same', 'child', to_timestamp(2));
+    INSERT INTO staged (_id, _doc) SELECT id, format('{"id": "%s", "code": "child", "updated_at": 2000}', id) FROM ONLY shop;
+    INSERT INTO staged (_id, _doc) VALUES ('new', '{"id": "new", "code": "child"}');
+END;
+CREATE VIEW outcome AS SELECT id, code FROM ONLY shop ORDER BY id;
+CREATE VIEW lost AS SELECT _id, incoming ->> 'code' AS incoming, stored ->> 'code' AS stored FROM vm_anomaly ORDER BY _id;
+
+-- newer: the greater watermark wins; on a tie the parent's row stays; what is the same is not worth a record.
+TRUNCATE vm_move_batches;
+CALL fill();
+SELECT * FROM vm_move_batch('staged', on_conflict => 'newer');
+SELECT * FROM outcome;
+SELECT * FROM lost;
+-- overwrite: the child's row wins whatever its age.
+CALL fill();
+SELECT * FROM vm_move_batch('staged', on_conflict => 'overwrite');
+SELECT * FROM outcome;
+SELECT * FROM lost;
+-- keep: the parent's row wins whatever its age.
+CALL fill();
+SELECT * FROM vm_move_batch('staged', on_conflict => 'keep');
+SELECT * FROM outcome;
+SELECT * FROM lost;
+-- error: nothing moves.
+CALL fill();
+SELECT * FROM vm_move_batch('staged', on_conflict => 'error');
+SELECT * FROM outcome;
+SELECT count(*) FROM staged;
+SELECT * FROM vm_move_batch('staged', filter => 'id = ''new''', on_conflict => 'error');
+
+-- A dry run says what would happen, and nothing has.
+CALL fill();
+ALTER TABLE ONLY shop ADD CONSTRAINT "no news" CHECK (id <> 'new') NO INHERIT;
+\set VERBOSITY terse
+SELECT * FROM vm_move_batch('staged', dry_run => true);
+\set VERBOSITY default
+SELECT * FROM outcome;
+SELECT count(*) FROM staged;
+SELECT count(*) FROM lost;
+SELECT count(*) FROM vm_quarantine;
+ALTER TABLE shop DROP CONSTRAINT "no news";
+
+-- The place is remembered: later batches begin where the last one ended, a round comes back to what was left behind.
+CALL fill();
+DELETE FROM ONLY shop;
+SELECT * FROM vm_move_batch('staged', 2);
+SELECT block, "offset" > 1 AS further FROM vm_move_place WHERE filter = 'true' AND child = 'staged'::regclass;
+SELECT * FROM vm_move_batch('staged', 2);
+INSERT INTO staged (_id, _doc) VALUES ('later', '{"id": "later"}');
+SELECT * FROM vm_move_batch('staged', 100);
+TRUNCATE staged;
+INSERT INTO staged (_id, _doc) VALUES ('after truncate', '{"id": "after truncate"}');
+SELECT * FROM vm_move_batch('staged', 100);
+-- A place of one filter means nothing for another.
+INSERT INTO staged (_id, _doc) SELECT i, format('{"id": "f%s", "code": "c%s"}', i, i % 2) FROM generate_series(1, 10) i;
+SELECT * FROM vm_move_batch('staged', 3, filter => 'code = ''c1''');
+SELECT * FROM vm_move_batch('staged', 3, filter => 'code = ''c0''');
+SELECT * FROM vm_move_batch('staged');
+-- A filter may ask other tables.
+INSERT INTO staged (_id, _doc) SELECT i, format('{"id": "g%s", "code": "c%s"}', i, i % 2) FROM generate_series(1, 10) i;
+CREATE TABLE wanted (id text);
+INSERT INTO wanted VALUES ('g2'), ('g9'), ('nothing');
+SELECT * FROM vm_move_batch('staged', filter => 'id IN (SELECT id FROM wanted)');
+SELECT * FROM vm_move_batch('staged');
+DROP TABLE wanted;
+
+-- What each batch did.
+SELECT move_id, child, inserted, updated, kept, busy, quarantined, took_ms > 0 AS took, wal_bytes > 0 AS wal FROM vm_move_batches ORDER BY batch_id LIMIT 3;
+TRUNCATE vm_move_batches;
+
+-- Words that are none.
+SELECT * FROM vm_move_batch('staged', on_conflict => 'latest');
+SELECT * FROM vm_move_batch('staged', locking => 'none');
+SELECT * FROM vm_move_batch('staged', on_conflict => NULL);
+SELECT * FROM vm_move_batch('staged', locking => NULL);
+SELECT * FROM vm_move_batch('staged', dry_run => NULL);
+
+DROP VIEW outcome, lost;
+DROP PROCEDURE fill();
+DROP TABLE shop CASCADE;
+SELECT vm_drop_mapping('shop');
+DELETE FROM vm_anomaly;

@@ -1,0 +1,108 @@
+#include "pg/move_batch.h"
+
+#include "pg/caught.h"
+#include "pg/move_insert.h"
+#include "pg/tables.h"
+
+static MovePlace PlaceOf(const ItemPointerData* tid) {
+    return MovePlace{ItemPointerGetBlockNumber(tid), ItemPointerGetOffsetNumber(tid)};
+}
+
+static constexpr int kRowsAtOnce = 5000;  // claimed and held in memory
+
+// Some rows of a batch on their way.
+struct Attempt {
+    const MoveTarget* target;
+    const ClaimedRows* claimed;
+    int lo, hi;
+    MoveReport* report;
+    WrittenRows written;
+    bool fatal;  // the error is not one row's
+};
+
+static void Write(void* arg) {
+    Attempt* attempt = (Attempt*)arg;
+    const MoveTarget* target = attempt->target;
+    int count = attempt->hi - attempt->lo;
+    int* which;
+    attempt->written = WrittenRows{};
+    int64 inserted = 0;
+    if (target->native_insert) {
+        which = InsertNatively(target, attempt->claimed, attempt->lo, attempt->hi, &count);
+        inserted = attempt->hi - attempt->lo - count;
+    } else {
+        which = (int*)palloc(sizeof(int) * count);
+        for (int i = 0; i < count; i++) which[i] = attempt->lo + i;
+    }
+    if (count > 0) attempt->written = InsertBySql(target, attempt->claimed, which, count, &attempt->fatal);
+    attempt->written.inserted += inserted;
+    if (attempt->written.nkept > 0)
+        RecordKept(target, attempt->claimed, attempt->written.kept, attempt->written.nkept, attempt->report);
+}
+
+// Whether an error is about a row, so that the others can go on without it.
+static bool IsRowsFault(const Attempt* attempt, int sqlerrcode) {
+    if (attempt->fatal) return false;
+    switch (ERRCODE_TO_CATEGORY(sqlerrcode)) {
+        case ERRCODE_NO_DATA:
+        case ERRCODE_CARDINALITY_VIOLATION:
+        case ERRCODE_DATA_EXCEPTION:
+        case ERRCODE_INTEGRITY_CONSTRAINT_VIOLATION:
+        case ERRCODE_WITH_CHECK_OPTION_VIOLATION:
+        case ERRCODE_EXTERNAL_ROUTINE_EXCEPTION:
+        case ERRCODE_PLPGSQL_ERROR: return true;
+        default:
+            // A policy's refusal has the same code as a missing right.
+            return sqlerrcode == ERRCODE_INSUFFICIENT_PRIVILEGE && attempt->target->row_security;
+    }
+}
+
+// Writes rows lo … hi - 1. Where a row is refused they are halved until it stands alone.
+static void WriteRange(const MoveTarget* target, const ClaimedRows* claimed, int lo, int hi,
+                       MoveCounts* counts, MoveReport* report) {
+    CHECK_FOR_INTERRUPTS();
+    Attempt attempt = {target, claimed, lo, hi, report, {}, false};
+    ErrorData* error = RunCaught(Write, &attempt);
+    if (error == NULL) {
+        counts->inserted += attempt.written.inserted;
+        counts->updated += attempt.written.updated;
+        counts->kept += attempt.written.nkept;
+        return;
+    }
+    if (!IsRowsFault(&attempt, error->sqlerrcode)) ReThrowError(error);
+    if (hi - lo == 1) {
+        RecordRefused(target, claimed, lo, error, report);
+        counts->quarantined++;
+        return;
+    }
+    int middle = lo + (hi - lo) / 2;
+    WriteRange(target, claimed, lo, middle, counts, report);
+    WriteRange(target, claimed, middle, hi, counts, report);
+}
+
+void MoveRows(const MoveTarget* target, MoveScan* scan, int most, MoveCounts* counts, MoveReport* report,
+              bool* more) {
+    *more = false;
+    MemoryContext context =
+        AllocSetContextCreate(CurrentMemoryContext, "voucher_migrate batch", ALLOCSET_DEFAULT_SIZES);
+    MemoryContext caller = MemoryContextSwitchTo(context);
+    for (int left = most; left > 0;) {
+        int count;
+        ItemPointerData* tids = NextRows(target, scan, Min(left, kRowsAtOnce), &count, more);
+        if (count == 0) break;
+        SafePath path = EnterSafePath();
+        ClaimedRows* claimed = ClaimRows(target, tids, count);
+        counts->busy += claimed->busy;
+        if (claimed->busy > 0) {
+            NoteBusy(scan, PlaceOf(&tids[0]));
+            NoteBusy(scan, PlaceOf(&tids[count - 1]));
+        }
+        left -= claimed->count;
+        if (claimed->count > 0) WriteRange(target, claimed, 0, claimed->count, counts, report);
+        LeaveSafePath(path);
+        MemoryContextReset(context);
+        if (scan->share && !*more) break;  // the chunk is done
+    }
+    MemoryContextSwitchTo(caller);
+    MemoryContextDelete(context);
+}

@@ -1,0 +1,21 @@
+#include "pg/move_lock.h"
+
+extern "C" {
+#include <storage/lock.h>
+}
+
+static LOCKTAG TagOf(MoveLockOn what, uint32 first, uint32 second) {
+    LOCKTAG tag;
+    SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, first, second, (uint16)what);
+    return tag;
+}
+
+bool TryLockMove(MoveLockOn what, uint32 first, uint32 second, bool session) {
+    LOCKTAG tag = TagOf(what, first, second);
+    return LockAcquire(&tag, ExclusiveLock, session, true) != LOCKACQUIRE_NOT_AVAIL;
+}
+
+void UnlockMove(MoveLockOn what, uint32 first, uint32 second) {
+    LOCKTAG tag = TagOf(what, first, second);
+    LockRelease(&tag, ExclusiveLock, true);
+}

@@ -1,0 +1,16 @@
+// Advisory locks of movers. They are of a class of their own, which SQL's advisory lock functions do not
+// reach.
+#pragma once
+
+#include "pg/compat.h"
+
+enum class MoveLockOn {
+    Run = 30,    // a running CALL vm_move, by its number: gone when its session is
+    Chunk = 31,  // a chunk of a child that a mover works on
+    Place = 32,  // the right to write where a child's next move begins
+};
+
+// Takes the lock on (first, second) without waiting; false if another session has it. `session`: held until
+// UnlockMove or the session's end, over commits and errors; else until the transaction's end.
+bool TryLockMove(MoveLockOn what, uint32 first, uint32 second, bool session);
+void UnlockMove(MoveLockOn what, uint32 first, uint32 second);

@@ -1,0 +1,326 @@
+// CALL vm_move: batch after batch, each in a transaction of its own.
+#include "pg/caught.h"
+#include "pg/move.h"
+#include "pg/move_control.h"
+#include "pg/move_lock.h"
+#include "pg/move_progress.h"
+#include "pg/move_throttle.h"
+#include "pg/tables.h"
+
+extern "C" {
+#include <executor/instrument.h>
+#include <nodes/parsenodes.h>
+#include <pgstat.h>
+#include <storage/ipc.h>
+#include <storage/latch.h>
+
+PG_FUNCTION_INFO_V1(vm_move);
+}
+
+static constexpr int64 kSlice = 200 * 1000;  // the longest a move sleeps without looking up, microseconds
+static constexpr int64 kLongestBackOff = 1000000;  // between tries where others are in the way
+
+// A move under way. In the procedure's SPI context, valid over commits.
+struct MoveRun {
+    MemoryContext step;  // emptied after each step
+    MoveTarget* target;
+    MoveScan scan;
+    bool scanning;  // scan has begun
+    MoveThrottle throttle;
+    vm::Pace pace;
+    MoveProgress progress;
+    MoveReport report;
+    int lock_timeout_ms;
+    int64 max_run_us;  // 0: no limit
+    int64 max_quarantined;
+    int64 back_off;       // microseconds, where others are in the way; 0: nobody is
+    TimestampTz wake_at;  // not before
+    int64 busy_in_round;
+    const char* over;   // why it ends; NULL: it goes on
+    const char* state;  // to be recorded then
+};
+
+static TimestampTz Now(void) {
+    return GetCurrentTimestamp();
+}
+
+static void BackOff(MoveRun* run) {
+    run->back_off = run->back_off == 0 ? 50 * 1000 : Min(run->back_off * 2, kLongestBackOff);
+    run->wake_at = Now() + run->back_off;
+}
+
+static void End(MoveRun* run, const char* state, const char* why) {
+    run->state = state;
+    run->over = MemoryContextStrdup(MemoryContextGetParent(run->step), why);
+}
+
+// Says why it waits, on record too if that is news, and sleeps for a while.
+static void Wait(MoveRun* run, const char* reason, TimestampTz until) {
+    MoveProgress* progress = &run->progress;
+    bool news = strncmp(progress->waits_for, reason, strcspn(reason, ",")) != 0;
+    TimestampTz now = Now();
+    if (progress->waits_for[0] == '\0') progress->waiting_since = now;
+    strlcpy(progress->waits_for, reason, sizeof(progress->waits_for));
+    if (news) WriteProgress(run->target, progress, "waiting", NULL);
+    TellProgress(run->target, progress);
+    int64 us = Min(Max(until - now, 1000), kSlice);
+    (void)WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, (us + 999) / 1000,
+                    PG_WAIT_EXTENSION);
+    ResetLatch(MyLatch);
+    CHECK_FOR_INTERRUPTS();
+    progress->waited_us += Now() - now;
+}
+
+// Why the next batch has to wait, and until when; NULL if it may begin.
+static char* ReasonToWait(MoveRun* run, const MoveControl* control, TimestampTz* until) {
+    *until = Now() + kSlice;
+    if (control->paused_by != NULL) return psprintf("vm_resume_move, paused by %s", control->paused_by);
+    if (run->wake_at > Now()) {
+        *until = run->wake_at;
+        return pstrdup(run->progress.waits_for[0] ? run->progress.waits_for
+                                                  : "rows that other sessions hold");
+    }
+    return ThrottleReason(&run->throttle, until);
+}
+
+// The round is complete: another one over what was left, or the end.
+static void EndRound(MoveRun* run) {
+    if (run->busy_in_round == 0 && !run->scan.skipped) {
+        End(run, "done", "done");
+        return;
+    }
+    const char* reason =
+        run->scan.skipped ? "another move of the same child" : "rows that other sessions hold";
+    if (run->progress.waits_for[0] == '\0') run->progress.waiting_since = Now();
+    strlcpy(run->progress.waits_for, reason, sizeof(run->progress.waits_for));
+    BackOff(run);
+    BeginRoundOfRest(&run->scan);
+    run->busy_in_round = 0;
+}
+
+static void Batch(MoveRun* run) {
+    MoveProgress* progress = &run->progress;
+    TimestampTz began = Now();
+    uint64 wal = pgWalUsage.wal_bytes;
+    // Below deadlock_timeout: it is the move that yields, not the application.
+    int nest = NewGUCNestLevel();
+    (void)set_config_option("lock_timeout", psprintf("%d", run->lock_timeout_ms), PGC_USERSET, PGC_S_SESSION,
+                            GUC_ACTION_SAVE, true, 0, false);
+    run->target = OpenTarget(run->target);
+    if (!run->scanning) run->scan = BeginScan(run->target, true);
+    run->scanning = true;
+    MoveCounts counts = {};
+    bool more;
+    progress->batch_size = ThrottleBatch(&run->throttle, run->pace.batch());
+    MoveRows(run->target, &run->scan, progress->batch_size, &counts, &run->report, &more);
+    AtEOXact_GUC(true, nest);
+
+    int64 rows = MovedOf(&counts) + counts.quarantined;
+    wal = pgWalUsage.wal_bytes - wal;
+    progress->counts.inserted += counts.inserted;
+    progress->counts.updated += counts.updated;
+    progress->counts.kept += counts.kept;
+    progress->counts.busy += counts.busy;
+    progress->counts.quarantined += counts.quarantined;
+    progress->batches += rows > 0;
+    progress->wal_bytes += wal;
+    progress->waits_for[0] = '\0';
+    run->busy_in_round += counts.busy;
+    if (rows > 0) run->back_off = 0;
+    RecordBatch(run->target, progress->move_id, &counts, began, progress->waited_us, wal);
+    progress->waited_us = 0;
+    SavePlace(run->target, &run->scan);
+    if (run->scan.done) EndRound(run);
+    WriteProgress(run->target, progress, progress->waits_for[0] ? "waiting" : "running", NULL);
+    TellProgress(run->target, progress);
+    CloseTarget(run->target);
+    run->pace.Took(rows, Now() - began);
+    ThrottleDone(&run->throttle, rows, wal, began);
+}
+
+// One step: a batch, or a short wait. In a subtransaction.
+static void Step(void* arg) {
+    MoveRun* run = (MoveRun*)arg;
+    CHECK_FOR_INTERRUPTS();
+    MoveControl control = ReadControl(run->target->schema, run->target->child_oid);
+    if (control.stop_at > run->progress.began) {
+        End(run, "stopped", psprintf("stopped by %s", control.stop_by));
+    } else if (run->max_run_us > 0 && Now() - run->progress.began >= run->max_run_us) {
+        End(run, "stopped", "max_run_time is over");
+    } else if (run->progress.counts.quarantined > run->max_quarantined) {
+        End(run, "failed",
+            psprintf("the parent refused more than " INT64_FORMAT " rows", run->max_quarantined));
+    } else {
+        TimestampTz until;
+        char* reason = ReasonToWait(run, &control, &until);
+        if (reason != NULL)
+            Wait(run, reason, until);
+        else
+            Batch(run);
+    }
+}
+
+// Whether an error only says that somebody was in the way.
+static bool InTheWay(const ErrorData* error) {
+    return error->sqlerrcode == ERRCODE_LOCK_NOT_AVAILABLE ||
+           error->sqlerrcode == ERRCODE_T_R_DEADLOCK_DETECTED ||
+           error->sqlerrcode == ERRCODE_T_R_SERIALIZATION_FAILURE;
+}
+
+// After a batch that was undone because somebody was in the way: a smaller one, later. A single row is passed
+// over for this round.
+static void Yielded(MoveRun* run, MoveScan before) {
+    if (run->pace.Yield()) {
+        run->busy_in_round++;
+        run->progress.counts.busy++;
+        NoteBusy(&run->scan, before.at);
+    } else {
+        ReturnTo(&run->scan, &before);
+    }
+    if (run->progress.waits_for[0] == '\0') run->progress.waiting_since = Now();
+    strlcpy(run->progress.waits_for, "a lock that another session holds", sizeof(run->progress.waits_for));
+    BackOff(run);
+}
+
+// The run's last words, committed.
+static void Conclude(MoveRun* run, const char* state, const char* error) {
+    if (run->scanning) EndScan(run->target, &run->scan);
+    run->progress.waits_for[0] = '\0';
+    WriteProgress(run->target, &run->progress, state, error);
+    SPI_commit();
+    UnlockMove(MoveLockOn::Run, (uint32)(run->progress.move_id >> 32), (uint32)run->progress.move_id);
+}
+
+[[noreturn]] static void Fail(MoveRun* run, const ErrorData* error) {
+    bool canceled =
+        error->sqlerrcode == ERRCODE_QUERY_CANCELED || error->sqlerrcode == ERRCODE_ADMIN_SHUTDOWN;
+    Conclude(run, canceled ? "canceled" : "failed", ReadableMessage(error));
+    const MoveCounts* counts = &run->progress.counts;
+    ereport(ERROR,
+            (errcode(error->sqlerrcode), errmsg("move of %s: %s", run->target->child_name, error->message),
+             errdetail("%s" INT64_FORMAT
+                       " rows have moved and stay moved; the batch at hand was undone, nothing is lost.",
+                       error->detail ? psprintf("%s ", error->detail) : "", MovedOf(counts)),
+             errhint("%sCALL vm_move again goes on from there.",
+                     error->hint ? psprintf("%s ", error->hint) : "")));
+}
+
+// Commits what a step did. Deferred triggers of the parent may object at that moment.
+static void Commit(MoveRun* run) {
+    MemoryContext context = CurrentMemoryContext;
+    PG_TRY();
+    { SPI_commit(); }
+    PG_CATCH();
+    {
+        MemoryContextSwitchTo(context);
+        ErrorData* error = CopyErrorData();
+        FlushErrorState();
+        Fail(run, error);
+    }
+    PG_END_TRY();
+}
+
+static void Run(MoveRun* run) {
+    while (run->over == NULL) {
+        MoveScan before = run->scan;
+        MoveCounts counts = run->progress.counts;
+        MemoryContext outer = MemoryContextSwitchTo(run->step);
+        ErrorData* error = RunCaughtAll(Step, run);
+        if (error != NULL) {
+            run->progress.counts = counts;
+            if (!InTheWay(error)) Fail(run, error);
+            Yielded(run, before);
+        }
+        MemoryContextSwitchTo(outer);
+        Commit(run);
+        MemoryContextReset(run->step);
+    }
+}
+
+static void CheckNotAtomic(FunctionCallInfo fcinfo) {
+    bool atomic = fcinfo->context == NULL || !IsA(fcinfo->context, CallContext) ||
+                  castNode(CallContext, fcinfo->context)->atomic;
+    if (atomic)
+        ereport(
+            ERROR,
+            (errcode(ERRCODE_INVALID_TRANSACTION_TERMINATION),
+             errmsg("vm_move commits batch by batch and cannot run inside a transaction block"),
+             errhint("CALL it by itself, outside BEGIN and of functions; or use vm_move_batch, one batch in "
+                     "your transaction.")));
+}
+
+// Argument i counted from 0, which must be positive; NULL gives 0.
+static int64 PositiveArg(FunctionCallInfo fcinfo, int i, const char* name, bool wide) {
+    if (fcinfo->args[i].isnull) return 0;
+    int64 value = wide ? PG_GETARG_INT64(i) : PG_GETARG_INT32(i);
+    if (value <= 0)
+        ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("%s must be greater than 0", name)));
+    return value;
+}
+
+static int64 IntervalArg(FunctionCallInfo fcinfo, int i, const char* name) {
+    if (fcinfo->args[i].isnull) return 0;
+    const Interval* span = PG_GETARG_INTERVAL_P(i);
+    int64 us = span->time + (span->day + (int64)span->month * DAYS_PER_MONTH) * USECS_PER_DAY;
+    if (us <= 0)
+        ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("%s must be greater than 0", name)));
+    return us;
+}
+
+static char* TextArgument(FunctionCallInfo fcinfo, int i) {
+    return fcinfo->args[i].isnull ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(i));
+}
+
+static MoveRun* BeginRun(FunctionCallInfo fcinfo) {
+    static const int kRequired[] = {0, 2, 3, 4, 5, 11, 13};
+    for (int i : kRequired) RequireArgument(fcinfo, i);
+    MoveOptions options = {TextArgument(fcinfo, 1), OnConflictOf(TextArgument(fcinfo, 2)),
+                           LockingOf(TextArgument(fcinfo, 3)),
+                           PG_ARGISNULL(14) ? NULL : pstrdup(NameStr(*PG_GETARG_NAME(14)))};
+    MoveRun* run = (MoveRun*)palloc0(sizeof(MoveRun));
+    run->pace = vm::Pace(PositiveArg(fcinfo, 4, "target_batch_ms", false) * 1000,
+                         (int)PositiveArg(fcinfo, 5, "max_batch_size", false));
+    run->throttle.rows = vm::RateLimit((double)PositiveArg(fcinfo, 6, "max_rows_per_second", false));
+    run->throttle.wal = vm::RateLimit((double)PositiveArg(fcinfo, 7, "max_wal_per_second", true));
+    run->throttle.max_lag = IntervalArg(fcinfo, 8, "max_replica_lag");
+    run->throttle.query = TextArgument(fcinfo, 9);
+    run->max_run_us = IntervalArg(fcinfo, 10, "max_run_time");
+    run->lock_timeout_ms = (int)PositiveArg(fcinfo, 11, "lock_timeout_ms", false);
+    run->max_quarantined = PG_ARGISNULL(12) ? PG_INT64_MAX : PG_GETARG_INT64(12);
+    run->progress.quiet = PG_GETARG_BOOL(13);
+    CheckThrottle(&run->throttle);
+    run->report.context = CurrentMemoryContext;
+    run->step =
+        AllocSetContextCreate(CurrentMemoryContext, "voucher_migrate move step", ALLOCSET_DEFAULT_SIZES);
+    run->target = BuildTarget(ExtensionSchema(fcinfo), PG_GETARG_OID(0), &options, CurrentMemoryContext);
+    return run;
+}
+
+extern "C" {
+
+// CALL vm_move(child, …): see the arguments in the install script. Errors: inside a transaction block
+// (2D000); those of vm_move_batch; whatever a batch ran into, with what has moved by then.
+Datum vm_move(PG_FUNCTION_ARGS) {
+    CheckNotAtomic(fcinfo);
+    CheckMoveAllowed("vm_move()");
+    if (SPI_connect_ext(SPI_OPT_NONATOMIC) != SPI_OK_CONNECT) elog(ERROR, "SPI_connect failed");
+    MoveRun* run = BeginRun(fcinfo);
+    BeginProgress(run->target, &run->progress);
+    (void)TryLockMove(MoveLockOn::Run, (uint32)(run->progress.move_id >> 32), (uint32)run->progress.move_id,
+                      true);
+    SPI_commit();
+    Run(run);
+    TellEnd(run->target, &run->progress, run->over);
+    Conclude(run, run->state, strcmp(run->state, "failed") == 0 ? run->over : NULL);
+    if (strcmp(run->state, "failed") == 0)
+        ereport(
+            ERROR,
+            (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+             errmsg("move of %s: %s", run->target->child_name, run->over),
+             errdetail("They are in vm_quarantine, each with its error; the others have moved."),
+             errhint("Mend the cause, send them again with vm_retry_quarantine, then CALL vm_move again; or "
+                     "allow more with max_quarantined.")));
+    SPI_finish();
+    PG_RETURN_VOID();
+}
+}
