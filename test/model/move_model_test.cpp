@@ -11,7 +11,7 @@ namespace {
 using Trace = std::vector<std::string>;
 using Statements = std::vector<uint8_t>;  // of each application
 
-//                         claim              lock on the child      mark   guard  record
+// How it claims, lock on the child, mark, guard, losers recorded.
 constexpr Mover kArticle = {Claim::kWait, Lock::kRowExclusive, false, false, false};
 constexpr Mover kClaim = {Claim::kSkip, Lock::kRowExclusive, true, true, true};
 constexpr Mover kLock = {Claim::kWait, Lock::kExclusive, false, true, true};
@@ -145,7 +145,7 @@ TEST(MoveModelTest, EveryPartIsNeeded) {
          {kLost, kTwiceOrGone, kComesBack}},
         {"a claim that leaves the row",
          {Claim::kCopy, Lock::kRowExclusive, true, true, true},
-         {kNotMoved, kTwiceOrGone}},
+         {kNotMoved, kTwiceOrGone, kComesBack}},
         {"no lock",
          {Claim::kWait, Lock::kRowExclusive, false, true, true},
          {kDeleteLost, kSelectLost, kUpdateLost}},

@@ -164,7 +164,6 @@ bool Turn::Begin(Op op, int key, Doc doc) {
 bool Turn::GoOn() {
     if (me_.op == Op::kExecute) {
         me_.op = Op::kSelectForUpdate;
-        me_.rows = 0;
         return CanLock(me_.op) && Say("has its locks");
     }
     if (!AtEnd()) return me_.op == Op::kMove ? ClaimRow() : WriteRow();
