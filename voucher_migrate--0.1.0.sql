@@ -258,6 +258,17 @@ COMMENT ON FUNCTION vm_move_batch(regclass, integer, text, text, text, boolean, 
 'move up to batch_size rows from a child to its parent; newer wins, what loses stands in vm_anomaly';
 
 --
+-- src/pg/move_whole.cpp
+--
+
+CREATE FUNCTION vm_move_whole(child regclass, on_conflict text DEFAULT 'newer',
+    wait_for_snapshots boolean DEFAULT true, wait_ms integer DEFAULT 10000, key_index name DEFAULT NULL,
+    OUT moved bigint, OUT inserted bigint, OUT updated bigint, OUT kept bigint, OUT quarantined bigint)
+AS 'MODULE_PATHNAME' LANGUAGE C;
+COMMENT ON FUNCTION vm_move_whole(regclass, text, boolean, integer, name) IS
+'move all rows of a child that is at rest in one transaction and truncate it; refuses while somebody writes';
+
+--
 -- src/pg/move_scan.cpp
 --
 
@@ -494,6 +505,7 @@ REVOKE ALL ON FUNCTION vm_retry_quarantine(regclass) FROM PUBLIC;
 REVOKE ALL ON FUNCTION vm_create_child(regclass, text, text, text, name) FROM PUBLIC;
 REVOKE ALL ON PROCEDURE vm_move(regclass, text, text, text, integer, integer, integer, bigint, interval, text, interval,
     integer, bigint, boolean, name) FROM PUBLIC;
+REVOKE ALL ON FUNCTION vm_move_whole(regclass, text, boolean, integer, name) FROM PUBLIC;
 REVOKE ALL ON FUNCTION vm_pause_move(regclass) FROM PUBLIC;
 REVOKE ALL ON FUNCTION vm_resume_move(regclass) FROM PUBLIC;
 REVOKE ALL ON FUNCTION vm_stop_move(regclass) FROM PUBLIC;

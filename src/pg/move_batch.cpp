@@ -8,7 +8,10 @@ static MovePlace PlaceOf(const ItemPointerData* tid) {
     return MovePlace{ItemPointerGetBlockNumber(tid), ItemPointerGetOffsetNumber(tid)};
 }
 
-static constexpr int kRowsAtOnce = 5000;  // claimed and held in memory
+// Claimed and held in memory. Each such part is a subtransaction; of a whole child there must not be too
+// many.
+static constexpr int kRowsAtOnce = 5000;
+static constexpr int kWholeRowsAtOnce = 25000;
 
 // Some rows of a batch on their way.
 struct Attempt {
@@ -63,6 +66,9 @@ static void WriteRange(const MoveTarget* target, const ClaimedRows* claimed, int
     CHECK_FOR_INTERRUPTS();
     Attempt attempt = {target, claimed, lo, hi, report, {}, false};
     ErrorData* error = RunCaught(Write, &attempt);
+    // A row that was in its place may have been deleted meanwhile.
+    if (error != NULL && error->sqlerrcode == ERRCODE_NO_DATA && hi - lo == 1)
+        error = RunCaught(Write, &attempt);
     if (error == NULL) {
         counts->inserted += attempt.written.inserted;
         counts->updated += attempt.written.updated;
@@ -86,9 +92,10 @@ void MoveRows(const MoveTarget* target, MoveScan* scan, int most, MoveCounts* co
     MemoryContext context =
         AllocSetContextCreate(CurrentMemoryContext, "voucher_migrate batch", ALLOCSET_DEFAULT_SIZES);
     MemoryContext caller = MemoryContextSwitchTo(context);
+    int at_once = target->truncates ? kWholeRowsAtOnce : kRowsAtOnce;
     for (int left = most; left > 0;) {
         int count;
-        ItemPointerData* tids = NextRows(target, scan, Min(left, kRowsAtOnce), &count, more);
+        ItemPointerData* tids = NextRows(target, scan, Min(left, at_once), &count, more);
         if (count == 0) break;
         SafePath path = EnterSafePath();
         ClaimedRows* claimed = ClaimRows(target, tids, count);

@@ -70,7 +70,7 @@ ClaimedRows* ClaimRows(const MoveTarget* target, const ItemPointerData* tids, in
         // A row that was changed since it was chosen is another version now, perhaps one that no longer
         // matches.
         if (!table_tuple_fetch_row_version(target->child, &tid, snapshot, slot) ||
-            (target->native_delete && !Claim(target, tid, command, snapshot))) {
+            (target->native_delete && !target->truncates && !Claim(target, tid, command, snapshot))) {
             claimed->busy++;
             continue;
         }

@@ -35,6 +35,7 @@ struct MoveTarget {
     Locking locking;     // what was asked for, unless the child allows only a lock
     bool native_delete;  // rows are claimed in the table itself
     bool native_insert;  // and written there; conflicts still go by SQL
+    bool truncates;      // rows stay in the child, which is emptied in the end
     char* path;          // "native" or "SQL", and why, for people
 
     bool partitioned;   // the parent

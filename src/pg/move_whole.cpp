@@ -1,0 +1,160 @@
+// vm_move_whole: a child that is at rest moves in one transaction and is truncated; no dead rows, half the
+// WAL.
+#include "pg/caught.h"
+#include "pg/move.h"
+#include "pg/move_progress.h"
+#include "pg/tables.h"
+
+extern "C" {
+#include <executor/instrument.h>
+#include <pgstat.h>
+#include <storage/ipc.h>
+#include <storage/latch.h>
+#include <storage/lmgr.h>
+#include <storage/proc.h>
+#include <storage/procarray.h>
+
+PG_FUNCTION_INFO_V1(vm_move_whole);
+}
+
+// Runs f, which takes a lock, with so long to wait for it; false if that was too short.
+static bool WithinTimeout(void (*f)(void*), void* arg, int64 timeout_us) {
+    int nest = NewGUCNestLevel();
+    (void)set_config_option("lock_timeout", psprintf("%d", (int)Max(timeout_us / 1000, 1)), PGC_USERSET,
+                            PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+    ErrorData* error = RunCaught(f, arg);
+    AtEOXact_GUC(true, nest);
+    if (error == NULL) return true;
+    if (error->sqlerrcode != ERRCODE_LOCK_NOT_AVAILABLE) ReThrowError(error);
+    return false;
+}
+
+static void AwaitTransaction(void* arg) {
+    VirtualXactLock(*(VirtualTransactionId*)arg, true);
+}
+
+// Waits until the transactions that have a snapshot now have ended, or the deadline is over: then it is
+// false.
+static bool SnapshotsEnded(TimestampTz deadline) {
+    int count;
+    VirtualTransactionId* holders =
+        GetCurrentVirtualXIDs(InvalidTransactionId, true, false, PROC_IS_AUTOVACUUM | PROC_IN_VACUUM, &count);
+    for (int i = 0; i < count; i++)
+        if (!WithinTimeout(AwaitTransaction, &holders[i], deadline - GetCurrentTimestamp())) return false;
+    return true;
+}
+
+static void RequireSnapshotsEnded(const MoveTarget* target, TimestampTz deadline) {
+    if (SnapshotsEnded(deadline)) return;
+    ereport(
+        ERROR,
+        (errcode(ERRCODE_OBJECT_IN_USE),
+         errmsg("transactions that began earlier may still read child %s", target->child_name),
+         errdetail(
+             "To a REPEATABLE READ transaction with an older snapshot the rows would vanish: it sees neither "
+             "the truncated child nor the parent's new rows. Nothing was moved."),
+         errhint(
+             "See backend_xmin in pg_stat_activity; wait longer with wait_ms, or pass wait_for_snapshots => "
+             "false if nobody reads in such a transaction.")));
+}
+
+// What TRUNCATE would lose, skip or show that a move of rows does not.
+static void CheckFit(const MoveTarget* target) {
+    if (!target->native_delete)
+        ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+                        errmsg("child %s cannot be moved as a whole", target->child_name),
+                        errdetail("TRUNCATE would pass by its triggers, rules or row security."),
+                        errhint("Use vm_move.")));
+    if (RunSql(psprintf("SELECT true FROM ONLY %s WHERE _doc IS NULL LIMIT 1", target->child_name), NULL, 0,
+               1)
+            .found)
+        ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+                        errmsg("child %s has rows that wait for their document", target->child_name),
+                        errhint("The feed is not done with it. vm_move moves the others.")));
+}
+
+static void LockForTruncate(void* arg) {
+    LockRelationOid(((const MoveTarget*)arg)->child_oid, AccessExclusiveLock);
+}
+
+// Readers hold the child for as long as their transactions; a request that waited long would hold up all
+// others.
+static void LockAgainstReaders(const MoveTarget* target, TimestampTz deadline) {
+    constexpr int64 kTry = 200 * 1000;
+    while (!WithinTimeout(LockForTruncate, (void*)target, kTry)) {
+        if (GetCurrentTimestamp() >= deadline)
+            ereport(ERROR,
+                    (errcode(ERRCODE_LOCK_NOT_AVAILABLE),
+                     errmsg("child %s is still being read", target->child_name),
+                     errdetail("Nothing was moved."), errhint("Wait longer with wait_ms, or use vm_move.")));
+        (void)WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, kTry / 4000,
+                        PG_WAIT_EXTENSION);
+        ResetLatch(MyLatch);
+        CHECK_FOR_INTERRUPTS();
+    }
+}
+
+// Every row is accounted for before the child is emptied.
+static void CheckAll(const MoveTarget* target, const MoveCounts* counts) {
+    SqlResult all = RunSql(psprintf("SELECT count(*) FROM ONLY %s", target->child_name), NULL, 0, 1);
+    if (DatumGetInt64(all.value[0]) != MovedOf(counts) + counts->quarantined)
+        ereport(ERROR, (errcode(ERRCODE_DATA_CORRUPTED),
+                        errmsg("child %s has " INT64_FORMAT " rows, and " INT64_FORMAT " were dealt with",
+                               target->child_name, DatumGetInt64(all.value[0]),
+                               MovedOf(counts) + counts->quarantined),
+                        errdetail("Nothing was moved.")));
+}
+
+extern "C" {
+
+// vm_move_whole(child, on_conflict, wait_for_snapshots, wait_ms, key_index)
+// → (moved, inserted, updated, kept, quarantined). Errors: somebody writes to the child (55P03); rows wait
+// for their documents (55000); triggers or row security of the child (0A000); older snapshots or readers do
+// not end (55006, 55P03). All undo everything.
+Datum vm_move_whole(PG_FUNCTION_ARGS) {
+    TupleDesc result_desc;
+    if (get_call_result_type(fcinfo, NULL, &result_desc) != TYPEFUNC_COMPOSITE)
+        elog(ERROR, "return type must be a row type");
+    RequireArguments(fcinfo, 4);
+    CheckMoveAllowed("vm_move_whole()");
+    MoveOptions options = {NULL, OnConflictOf(text_to_cstring(PG_GETARG_TEXT_PP(1))), Locking::Lock,
+                           PG_ARGISNULL(4) ? NULL : NameStr(*PG_GETARG_NAME(4))};
+    bool wait = PG_GETARG_BOOL(2);
+    int64 wait_us = (int64)PG_GETARG_INT32(3) * 1000;
+    MoveTarget* target =
+        BuildTarget(ExtensionSchema(fcinfo), PG_GETARG_OID(0), &options, CurrentMemoryContext);
+    // Before anything is locked; what begins later is looked at again in the end.
+    if (wait) RequireSnapshotsEnded(target, GetCurrentTimestamp() + wait_us);
+    if (!ConditionalLockRelationOid(target->child_oid, ExclusiveLock))
+        ereport(ERROR, (errcode(ERRCODE_LOCK_NOT_AVAILABLE),
+                        errmsg("child %s is being written to", target->child_name),
+                        errdetail("Moving it as a whole is for projects at rest. Nothing was moved."),
+                        errhint("Use vm_move, or wait until nobody writes.")));
+    target = OpenTarget(target);
+    SafePath path = EnterSafePath();
+    CheckFit(target);
+    target->truncates = true;
+
+    uint64 wal = pgWalUsage.wal_bytes;
+    TimestampTz began = GetCurrentTimestamp();
+    MoveCounts counts = {};
+    MoveReport report = {CurrentMemoryContext, NULL, NULL};
+    MoveScan scan = BeginScan(target, false);
+    bool more;
+    MoveRows(target, &scan, PG_INT32_MAX, &counts, &report, &more);
+    CheckAll(target, &counts);
+    TimestampTz deadline = GetCurrentTimestamp() + wait_us;
+    if (wait) RequireSnapshotsEnded(target, deadline);
+    LockAgainstReaders(target, deadline);
+    CloseTarget(target);
+    RunSql(psprintf("TRUNCATE ONLY %s", target->child_name), NULL, 0, 0);
+    RecordBatch(target, 0, &counts, began, 0, pgWalUsage.wal_bytes - wal);
+    LeaveSafePath(path);
+
+    Datum values[] = {Int64GetDatum(MovedOf(&counts)), Int64GetDatum(counts.inserted),
+                      Int64GetDatum(counts.updated), Int64GetDatum(counts.kept),
+                      Int64GetDatum(counts.quarantined)};
+    bool nulls[lengthof(values)] = {};
+    PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(result_desc), values, nulls)));
+}
+}
