@@ -20,13 +20,14 @@ static ErrorData* RunAndCatch(void (*f)(void*), void* arg, bool all) {
     {
         MemoryContextSwitchTo(context);
         error = CopyErrorData();
-        if (!all && NobodysFault(error->sqlerrcode)) PG_RE_THROW();
         FlushErrorState();
         RollbackAndReleaseCurrentSubTransaction();
     }
     PG_END_TRY();
     MemoryContextSwitchTo(context);
     CurrentResourceOwner = owner;
+    // Not before the subtransaction has ended: who catches it further out ends only its own.
+    if (error != NULL && !all && NobodysFault(error->sqlerrcode)) ReThrowError(error);
     return error;
 }
 

@@ -36,8 +36,10 @@ struct MoveRun {
     int64 back_off;       // microseconds, where others are in the way; 0: nobody is
     TimestampTz wake_at;  // not before
     int64 busy_in_round;
-    const char* over;   // why it ends; NULL: it goes on
-    const char* state;  // to be recorded then
+    int64 rows_since_whole;  // found or left since the last whole round began
+    int rounds;              // whole ones after the first
+    const char* over;        // why it ends; NULL: it goes on
+    const char* state;       // to be recorded then
 };
 
 static TimestampTz Now(void) {
@@ -83,18 +85,25 @@ static char* ReasonToWait(MoveRun* run, const MoveControl* control, TimestampTz*
     return ThrottleReason(&run->throttle, until);
 }
 
-// The round is complete: another one over what was left, or the end.
+// A round is complete. While rows were left, the next one covers their places only. In the end a whole round
+// must find nothing: an update may have put a row's new version where the scan had been already. With a feed
+// at work that may never be, so some rounds are enough.
 static void EndRound(MoveRun* run) {
-    if (run->busy_in_round == 0 && !run->scan.skipped) {
-        End(run, "done", "done");
-        return;
+    constexpr int kMostRounds = 10;
+    if (run->busy_in_round > 0 || run->scan.skipped) {
+        const char* reason =
+            run->scan.skipped ? "another move of the same child" : "rows that other sessions hold";
+        if (run->progress.waits_for[0] == '\0') run->progress.waiting_since = Now();
+        strlcpy(run->progress.waits_for, reason, sizeof(run->progress.waits_for));
+        BackOff(run);
+        BeginRoundOfRest(&run->scan);
+    } else if (run->rows_since_whole > 0 && run->rounds < kMostRounds) {
+        run->rounds++;
+        run->rows_since_whole = 0;
+        BeginWholeRound(&run->scan);
+    } else {
+        End(run, "done", run->rows_since_whole > 0 ? "done, and more rows keep coming" : "done");
     }
-    const char* reason =
-        run->scan.skipped ? "another move of the same child" : "rows that other sessions hold";
-    if (run->progress.waits_for[0] == '\0') run->progress.waiting_since = Now();
-    strlcpy(run->progress.waits_for, reason, sizeof(run->progress.waits_for));
-    BackOff(run);
-    BeginRoundOfRest(&run->scan);
     run->busy_in_round = 0;
 }
 
@@ -126,6 +135,7 @@ static void Batch(MoveRun* run) {
     progress->wal_bytes += wal;
     progress->waits_for[0] = '\0';
     run->busy_in_round += counts.busy;
+    run->rows_since_whole += rows + counts.busy;
     if (rows > 0) run->back_off = 0;
     RecordBatch(run->target, progress->move_id, &counts, began, progress->waited_us, wal);
     progress->waited_us = 0;
@@ -169,13 +179,14 @@ static bool InTheWay(const ErrorData* error) {
 
 // After a batch that was undone because somebody was in the way: a smaller one, later. A single row is passed
 // over for this round.
-static void Yielded(MoveRun* run, MoveScan before) {
+static void Yielded(MoveRun* run, const MoveScan* before) {
     if (run->pace.Yield()) {
         run->busy_in_round++;
+        run->rows_since_whole++;
         run->progress.counts.busy++;
-        NoteBusy(&run->scan, before.at);
+        NoteBusy(&run->scan, before->at);
     } else {
-        ReturnTo(&run->scan, &before);
+        ReturnTo(&run->scan, before);
     }
     if (run->progress.waits_for[0] == '\0') run->progress.waiting_since = Now();
     strlcpy(run->progress.waits_for, "a lock that another session holds", sizeof(run->progress.waits_for));
@@ -184,16 +195,17 @@ static void Yielded(MoveRun* run, MoveScan before) {
 
 // The run's last words, committed.
 static void Conclude(MoveRun* run, const char* state, const char* error) {
+    HOLD_INTERRUPTS();  // a second cancel must not leave the locks with the session
     if (run->scanning) EndScan(run->target, &run->scan);
     run->progress.waits_for[0] = '\0';
     WriteProgress(run->target, &run->progress, state, error);
     SPI_commit();
     UnlockMove(MoveLockOn::Run, (uint32)(run->progress.move_id >> 32), (uint32)run->progress.move_id);
+    RESUME_INTERRUPTS();
 }
 
 [[noreturn]] static void Fail(MoveRun* run, const ErrorData* error) {
-    bool canceled =
-        error->sqlerrcode == ERRCODE_QUERY_CANCELED || error->sqlerrcode == ERRCODE_ADMIN_SHUTDOWN;
+    bool canceled = error->sqlerrcode == ERRCODE_QUERY_CANCELED;
     Conclude(run, canceled ? "canceled" : "failed", ReadableMessage(error));
     const MoveCounts* counts = &run->progress.counts;
     ereport(ERROR,
@@ -222,14 +234,17 @@ static void Commit(MoveRun* run) {
 
 static void Run(MoveRun* run) {
     while (run->over == NULL) {
-        MoveScan before = run->scan;
-        MoveCounts counts = run->progress.counts;
+        MoveRun before = *run;
         MemoryContext outer = MemoryContextSwitchTo(run->step);
         ErrorData* error = RunCaughtAll(Step, run);
         if (error != NULL) {
-            run->progress.counts = counts;
+            run->progress = before.progress;
+            run->rows_since_whole = before.rows_since_whole;
+            run->busy_in_round = before.busy_in_round;
+            run->rounds = before.rounds;
+            run->over = before.over;
             if (!InTheWay(error)) Fail(run, error);
-            Yielded(run, before);
+            Yielded(run, &before.scan);
         }
         MemoryContextSwitchTo(outer);
         Commit(run);

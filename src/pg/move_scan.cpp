@@ -61,6 +61,12 @@ void BeginRoundOfRest(MoveScan* scan) {
     scan->done = scan->skipped = scan->rest = false;
 }
 
+void BeginWholeRound(MoveScan* scan) {
+    scan->start = scan->at = MovePlace{0, 0};
+    scan->wrapped = scan->done = scan->skipped = scan->rest = false;
+    scan->end = 0;
+}
+
 static void NoteRest(MoveScan* scan, MovePlace from, MovePlace to) {
     if (!scan->rest || Before(from, scan->rest_from)) scan->rest_from = from;
     if (!scan->rest || Before(scan->rest_to, to)) scan->rest_to = to;

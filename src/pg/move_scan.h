@@ -34,6 +34,9 @@ struct MoveScan {
 // Starts a round where the last move with the same filter ended.
 MoveScan BeginScan(const MoveTarget* target, bool share);
 
+// Another round, over everything.
+void BeginWholeRound(MoveScan* scan);
+
 // Another round, over the part in which something was left: chunks of another mover, and what NoteBusy was
 // told.
 void BeginRoundOfRest(MoveScan* scan);

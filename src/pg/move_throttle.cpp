@@ -20,7 +20,7 @@ void CheckThrottle(const MoveThrottle* throttle) {
 
 // How far the slowest replica is behind, and its name.
 static char* LagReason(MoveThrottle* throttle, TimestampTz now) {
-    throttle->lag.Now(GetXLogInsertRecPtr(), now, Max(throttle->max_lag / 32, 1000));
+    throttle->lag.Now(GetFlushRecPtr(NULL), now, Max(throttle->max_lag / 32, 1000));
     SafePath path = EnterSafePath();
     SqlResult slowest = RunSql(
         "SELECT replay_lsn - '0/0', application_name FROM pg_stat_replication WHERE replay_lsn IS NOT NULL "
