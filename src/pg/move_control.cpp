@@ -12,9 +12,9 @@ PG_FUNCTION_INFO_V1(vm_stop_move);
 MoveControl ReadControl(Oid schema, Oid child) {
     SqlArg args[] = {OidArg(REGCLASSOID, child)};
     AsOwner owner = EnterAsOwner(schema);
-    SqlResult row = RunSql(psprintf("SELECT paused_by, stop_at, stop_by FROM %s WHERE child = $1",
-                                    ExtensionName(schema, "vm_move_control")),
-                           args, 1, 3);
+    SqlResult row = RunSavedSql(psprintf("SELECT paused_by, stop_at, stop_by FROM %s WHERE child = $1",
+                                         ExtensionName(schema, "vm_move_control")),
+                                args, 1, 3);
     LeaveAsOwner(owner);
     MoveControl control = {};
     if (!row.found) return control;

@@ -2,7 +2,6 @@
 #include "pg/move_insert.h"
 
 extern "C" {
-#include <access/heapam.h>
 #include <access/tableam.h>
 #include <executor/executor.h>
 #include <utils/snapmgr.h>
@@ -29,7 +28,6 @@ int* InsertNatively(const MoveTarget* target, const ClaimedRows* claimed, int lo
     ExecOpenIndices(result, false);
     bool constraints = RelationGetDescr(parent)->constr != NULL;
     CommandId command = GetCurrentCommandId(true);
-    BulkInsertState bulk = GetBulkInsertState();
     PushActiveSnapshot(GetTransactionSnapshot());
 
     int most = Min(kAtOnce, hi - lo);
@@ -48,7 +46,8 @@ int* InsertNatively(const MoveTarget* target, const ClaimedRows* claimed, int lo
             if (constraints) ExecConstraints(result, slots[n], estate);
             bytes += claimed->rows[at + n]->t_len;
         }
-        table_multi_insert(parent, slots, n, command, 0, bulk);
+        // No BulkInsertState: its small ring of buffers would have us write pages ourselves.
+        table_multi_insert(parent, slots, n, command, 0, NULL);
         for (int i = 0; i < n; i++) {
             if (!Indexed(result, slots[i], estate)) conflicts[(*nconflicts)++] = at + i;
             ResetPerTupleExprContext(estate);
@@ -67,7 +66,6 @@ int* InsertNatively(const MoveTarget* target, const ClaimedRows* claimed, int lo
     }
     for (int i = 0; i < most; i++) ExecDropSingleTupleTableSlot(slots[i]);
     PopActiveSnapshot();
-    FreeBulkInsertState(bulk);
     table_finish_bulk_insert(parent, 0);
     ExecCloseIndices(result);
     FreeExecutorState(estate);

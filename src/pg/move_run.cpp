@@ -115,6 +115,10 @@ static void Batch(MoveRun* run) {
     int nest = NewGUCNestLevel();
     (void)set_config_option("lock_timeout", psprintf("%d", run->lock_timeout_ms), PGC_USERSET, PGC_S_SESSION,
                             GUC_ACTION_SAVE, true, 0, false);
+    // A batch that a crash takes back is in the child again: nobody needs to wait for the disk before the
+    // last commit.
+    (void)set_config_option("synchronous_commit", "off", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_LOCAL, true,
+                            0, false);
     run->target = OpenTarget(run->target);
     if (!run->scanning) run->scan = BeginScan(run->target, true);
     run->scanning = true;

@@ -222,13 +222,14 @@ void SavePlace(const MoveTarget* target, const MoveScan* scan) {
                      {INT8OID, Int64GetDatum(at.block), false},
                      {INT4OID, Int32GetDatum(at.offset), false}};
     AsOwner owner = EnterAsOwner(target->schema);
-    RunSql(psprintf("INSERT INTO %s (child, filter, storage, block, \"offset\") VALUES ($1, $2, $3, $4, $5) "
-                    "ON CONFLICT "
-                    "(child, md5(filter)) DO UPDATE SET filter = excluded.filter, storage = "
-                    "excluded.storage, block = "
-                    "excluded.block, \"offset\" = excluded.\"offset\"",
-                    ExtensionName(target->schema, "vm_move_place")),
-           args, 5, 0);
+    RunSavedSql(
+        psprintf("INSERT INTO %s (child, filter, storage, block, \"offset\") VALUES ($1, $2, $3, $4, $5) "
+                 "ON CONFLICT "
+                 "(child, md5(filter)) DO UPDATE SET filter = excluded.filter, storage = "
+                 "excluded.storage, block = "
+                 "excluded.block, \"offset\" = excluded.\"offset\"",
+                 ExtensionName(target->schema, "vm_move_place")),
+        args, 5, 0);
     LeaveAsOwner(owner);
 }
 

@@ -97,34 +97,87 @@ char* IndexEquality(Relation index, int k) {
 
 static constexpr int kMaxArgs = INDEX_MAX_KEYS + 2;
 
-SqlResult RunSql(const char* sql, const SqlArg* args, int nargs, int want) {
-    SqlResult result = {};
-    MemoryContext caller = CurrentMemoryContext;
+// Arguments as SPI wants them.
+struct SpiArgs {
     Oid types[kMaxArgs];
     Datum values[kMaxArgs];
     char nulls[kMaxArgs];
-    Assert(nargs <= kMaxArgs && want <= 8);
+};
+
+static SpiArgs ForSpi(const SqlArg* args, int nargs) {
+    SpiArgs spi;
+    Assert(nargs <= kMaxArgs);
     for (int i = 0; i < nargs; i++) {
-        types[i] = args[i].type;
-        values[i] = args[i].value;
-        nulls[i] = args[i].null ? 'n' : ' ';
+        spi.types[i] = args[i].type;
+        spi.values[i] = args[i].value;
+        spi.nulls[i] = args[i].null ? 'n' : ' ';
     }
-    if (SPI_connect() != SPI_OK_CONNECT) elog(ERROR, "SPI_connect failed");
-    int code = SPI_execute_with_args(sql, nargs, types, values, nulls, false, want > 0 ? 1 : 0);
-    if (code < 0) elog(ERROR, "SPI_execute_with_args failed: %s", SPI_result_code_string(code));
+    return spi;
+}
+
+// What the statement that was just executed gave, copied into `caller`.
+static SqlResult FirstRow(int code, int want, MemoryContext caller) {
+    SqlResult result = {};
+    if (code < 0) elog(ERROR, "executing SQL failed: %s", SPI_result_code_string(code));
+    Assert(want <= (int)lengthof(result.value));
     result.rows = SPI_processed;
-    if (want > 0 && SPI_tuptable != NULL && SPI_tuptable->numvals > 0) {
-        result.found = true;
-        TupleDesc desc = SPI_tuptable->tupdesc;
-        for (int i = 0; i < want; i++) {
-            Datum value = SPI_getbinval(SPI_tuptable->vals[0], desc, i + 1, &result.null[i]);
-            if (result.null[i]) continue;
-            Form_pg_attribute att = TupleDescAttr(desc, i);
-            MemoryContext spi = MemoryContextSwitchTo(caller);
-            result.value[i] = datumCopy(value, att->attbyval, att->attlen);
-            MemoryContextSwitchTo(spi);
-        }
+    if (want == 0 || SPI_tuptable == NULL || SPI_tuptable->numvals == 0) return result;
+    result.found = true;
+    TupleDesc desc = SPI_tuptable->tupdesc;
+    for (int i = 0; i < want; i++) {
+        Datum value = SPI_getbinval(SPI_tuptable->vals[0], desc, i + 1, &result.null[i]);
+        if (result.null[i]) continue;
+        Form_pg_attribute att = TupleDescAttr(desc, i);
+        MemoryContext spi = MemoryContextSwitchTo(caller);
+        result.value[i] = datumCopy(value, att->attbyval, att->attlen);
+        MemoryContextSwitchTo(spi);
     }
+    return result;
+}
+
+SqlResult RunSql(const char* sql, const SqlArg* args, int nargs, int want) {
+    MemoryContext caller = CurrentMemoryContext;
+    SpiArgs spi = ForSpi(args, nargs);
+    if (SPI_connect() != SPI_OK_CONNECT) elog(ERROR, "SPI_connect failed");
+    int code = SPI_execute_with_args(sql, nargs, spi.types, spi.values, spi.nulls, false, want > 0 ? 1 : 0);
+    SqlResult result = FirstRow(code, want, caller);
+    SPI_finish();
+    return result;
+}
+
+// Plans of statements that run again and again; the oldest goes when there are too many.
+struct SavedPlan {
+    char* sql;
+    SPIPlanPtr plan;
+};
+static SavedPlan saved_plans[8];
+static int next_saved_plan = 0;
+
+// The plan of a statement. SPI is connected.
+static SPIPlanPtr PlanOf(const char* sql, SpiArgs* spi, int nargs) {
+    for (const SavedPlan& saved : saved_plans)
+        if (saved.sql != NULL && strcmp(saved.sql, sql) == 0) return saved.plan;
+    SPIPlanPtr plan = SPI_prepare(sql, nargs, spi->types);
+    if (plan == NULL) elog(ERROR, "SPI_prepare failed: %s", SPI_result_code_string(SPI_result));
+    char* copy = MemoryContextStrdup(TopMemoryContext, sql);
+    SPI_keepplan(plan);
+    SavedPlan* slot = &saved_plans[next_saved_plan];
+    next_saved_plan = (next_saved_plan + 1) % lengthof(saved_plans);
+    if (slot->sql != NULL) {
+        pfree(slot->sql);
+        SPI_freeplan(slot->plan);
+    }
+    *slot = SavedPlan{copy, plan};
+    return plan;
+}
+
+SqlResult RunSavedSql(const char* sql, const SqlArg* args, int nargs, int want) {
+    MemoryContext caller = CurrentMemoryContext;
+    SpiArgs spi = ForSpi(args, nargs);
+    if (SPI_connect() != SPI_OK_CONNECT) elog(ERROR, "SPI_connect failed");
+    SPIPlanPtr plan = PlanOf(sql, &spi, nargs);
+    SqlResult result =
+        FirstRow(SPI_execute_plan(plan, spi.values, spi.nulls, false, want > 0 ? 1 : 0), want, caller);
     SPI_finish();
     return result;
 }

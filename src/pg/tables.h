@@ -60,6 +60,9 @@ struct SqlResult {
     bool null[8];
 };
 SqlResult RunSql(const char* sql, const SqlArg* args, int nargs, int want);
+// The same for a statement that runs often in a session, always with arguments of the same types: planned
+// once.
+SqlResult RunSavedSql(const char* sql, const SqlArg* args, int nargs, int want);
 
 inline SqlArg TextArg(const char* text) {
     return text ? SqlArg{TEXTOID, CStringGetTextDatum(text), false} : SqlArg{TEXTOID, (Datum)0, true};
