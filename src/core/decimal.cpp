@@ -213,55 +213,6 @@ void AppendNumericFromJson(std::string_view text, Bytes* out) {
     AppendNumeric(d, out);
 }
 
-#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
-
-namespace {
-
-// Up to eight digits at once, as two groups of four, the first in the lower half. `bad` has a bit set if
-// some character was no digit.
-uint64_t TwoGroups(const char* text, size_t len, uint64_t* bad) {
-    uint64_t v;
-    std::memcpy(&v, text, 8);
-    v = (v ^ 0x3030303030303030) << (64 - 8 * len);
-    *bad |= (v | (v + 0x7676767676767676)) & 0x8080808080808080;
-    v = (v * 10 + (v >> 8)) & 0x00FF00FF00FF00FF;
-    return (v * 100 + (v >> 16)) & 0x0000FFFF0000FFFF;
-}
-
-}  // namespace
-
-size_t WholeNumeric(const char* text, size_t len, char* to) {
-    if (len - 1 > 15) return 0;
-    uint64_t bad = 0, high = 0, low;
-    if (len <= 8) {
-        low = TwoGroups(text, len, &bad);
-    } else {
-        high = TwoGroups(text, len - 8, &bad);
-        low = TwoGroups(text + len - 8, 8, &bad);
-    }
-    if (bad != 0) return 0;
-    const uint16_t group[4] = {static_cast<uint16_t>(high), static_cast<uint16_t>(high >> 32),
-                               static_cast<uint16_t>(low), static_cast<uint16_t>(low >> 32)};
-    unsigned first = 0, last = 4;
-    while (first < 4 && group[first] == 0) ++first;
-    while (last > first && group[last - 1] == 0) --last;
-    const unsigned n = last - first;
-    const uint32_t header = VarlenaHeader(6 + n * 2);
-    const uint16_t head = static_cast<uint16_t>(0x8000 | (n > 0 ? 3 - first : 0));
-    std::memcpy(to, &header, 4);
-    std::memcpy(to + 4, &head, 2);
-    for (unsigned i = 0; i < n; ++i) std::memcpy(to + 6 + i * 2, &group[first + i], 2);
-    return 6 + n * 2;
-}
-
-#else
-
-size_t WholeNumeric(const char*, size_t, char*) {
-    return 0;
-}
-
-#endif
-
 void AppendNumericSpecial(Special s, Bytes* out) {
     const uint16_t head = s == Special::NaN ? 0xC000 : s == Special::Infinity ? 0xD000 : 0xF000;
     out->AppendU32(VarlenaHeader(6));

@@ -57,11 +57,6 @@ void AppendNumeric(const Decimal& d, Bytes* out);
 void AppendNumericFromJson(std::string_view json_number, Bytes* out);
 void AppendNumericSpecial(Special s, Bytes* out);
 
-// The stored form of a whole number of at most 16 digits, without a sign: up to kWholeNumericMost bytes at
-// `to`. Its size; 0 for any other text. Reads 16 bytes from text on.
-constexpr size_t kWholeNumericMost = 14;
-size_t WholeNumeric(const char* text, size_t len, char* to);
-
 // The value of a stored numeric with a 4-byte header, if it is a whole number of at most 16 digits written
 // without digits after the point. False for any other.
 bool ReadSmallNumeric(const char* datum, int64_t* out);

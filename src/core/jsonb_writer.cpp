@@ -1,6 +1,7 @@
 #include "core/jsonb_writer.h"
 
 #include "core/decimal.h"
+#include "core/short_numeric.h"
 
 namespace vm {
 
@@ -57,9 +58,9 @@ struct Cursor {
         p += n;
     }
     void PutNumeric(const Node& n) {
-        Need(4 + kWholeNumericMost);
+        Need(4 + kShortNumericMost);
         Align4();
-        const size_t size = WholeNumeric(n.text, n.len, p);
+        const size_t size = ShortNumeric(n.text, n.len, p);
         p += size;
         if (size == 0) *this = WithNumeric(*this, n);
     }

@@ -3,7 +3,7 @@
 // Node 0 is the root. An array is followed by its elements, an object by key, value, key, value …; both
 // know the index of the first node after them. Text points into the buffer the document was read in, is
 // valid UTF-8 without NUL (as far as the caller's text was), and lives as long as that buffer is unchanged.
-// From the start of every text kTextPadding bytes can be read, whatever its length.
+// Behind every text kTextPadding bytes can be read.
 #pragma once
 
 #include <cstdint>
