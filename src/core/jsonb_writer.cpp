@@ -92,6 +92,10 @@ inline uint32_t Entry(uint32_t i, uint32_t type, uint64_t len, uint64_t total) {
 uint32_t JsonbWriter::SortKeys(const Tape& tape, uint32_t node) {
     const size_t most = used_ + static_cast<size_t>(tape[node].count);
     if (most > keys_.size()) keys_.resize(most * 2);
+    if (tape[node].count == 1) {
+        keys_[used_] = node + 1;
+        return 1;
+    }
     if (SortSmallObject(tape, node, keys_.data() + used_)) return static_cast<uint32_t>(tape[node].count);
     members_.clear();
     const size_t n = AppendSortedMembers(tape, node, &members_);
@@ -138,7 +142,7 @@ inline bool JsonbWriter::Open(const Tape& tape, uint32_t node, bool scalar_root,
 }
 
 bool JsonbWriter::Write(const Tape& tape, uint32_t node, Bytes* out) {
-    frames_.clear();
+    size_t depth = 0;  // frames in use
     used_ = 0;
     out->Align4();
     const size_t start = out->size();
@@ -181,22 +185,22 @@ bool JsonbWriter::Write(const Tape& tape, uint32_t node, Bytes* out) {
                 ++f.done;
             }
             if (nested) {
-                frames_.push_back(Frame(f));
+                if (depth == frames_.size()) frames_.resize(depth * 2 + 8);
+                frames_[depth++] = f;  // from registers: push_back would have it in memory first
                 break;
             }
             if (f.total > kOffsetMask) return false;
 
             // The container is whole: it is an entry of the one around it.
             if (f.is_object) used_ = f.next - f.done / 2;
-            if (frames_.empty()) {
+            if (depth == 0) {
                 to.Store();
                 if (out->size() - start > kOffsetMask + size_t{4}) return false;
                 out->SetU32(start, VarlenaHeader(static_cast<uint32_t>(out->size() - start)));
                 return true;
             }
             const uint64_t len = to.at() - f.base;
-            f = frames_.back();
-            frames_.pop_back();
+            f = frames_[--depth];
             f.total += len;
             if (f.total > kOffsetMask) return false;
             to.SetU32(f.entries + static_cast<size_t>(f.done) * 4, Entry(f.done, kIsContainer, len, f.total));

@@ -245,7 +245,13 @@ class Compiler {
         common.kind = t.kind;
         common.slot[0] = sources.front().slot;
         common.slot[1] = sources.back().slot;
-        common.null_if_absent = !column.has_default && !column.spec.has_default && !column.spec.required;
+        if (column.has_default) {
+            common.absent_known = column.fallback.form != Form::Null && column.fallback.form != Form::Array;
+            common.absent = column.fallback;
+            common.absent.source = kFromDefault;
+        } else {
+            common.absent_known = !column.spec.has_default && !column.spec.required;
+        }
         return common;
     }
 

@@ -92,12 +92,13 @@ struct Plan {
     OnError on_error = OnError::Raise;
 
     // For each column what ConvertCommon needs, close together: one or two root fields (the second is the
-    // first again if there is but one), and whether NULL is all there is to say if they are absent.
+    // first again if there is but one), and the value if they are absent, where that is simple to say.
     struct Common {
         uint32_t slot[2] = {0, 0};
         Kind kind = Kind::Other;
         bool usable = false;
-        bool null_if_absent = false;
+        bool absent_known = false;
+        Value absent;
     };
     std::vector<Common> common;
 

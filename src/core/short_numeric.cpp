@@ -65,7 +65,16 @@ size_t ShortNumeric(const char* text, size_t len, char* to) {
     if (len - 1 > 16) return 0;
     if (len <= 8) {
         const uint64_t digits = Last(text, len);
-        if (NoDigits(digits) == 0) return PutGroups(0, TwoGroups(digits), 4, negative, 0, to);
+        if (NoDigits(digits) == 0) {
+            const uint64_t groups = TwoGroups(digits);
+            if (groups <= UINT32_MAX || static_cast<uint16_t>(groups) != 0)
+                return PutGroups(0, groups, 4, negative, 0, to);
+            // One group, as it is for most numbers: all eight bytes at once.
+            const uint64_t whole = groups << 16 | uint64_t{negative ? 0xA000u : 0x8000u} << 32;
+            const uint64_t stored = whole | VarlenaHeader(8);
+            std::memcpy(to, &stored, 8);
+            return 8;
+        }
     } else if (len <= 16) {
         const uint64_t high = Last(text, len - 8), low = Load(text + len - 8) ^ kZeros;
         if ((NoDigits(high) | NoDigits(low)) == 0)
