@@ -64,14 +64,17 @@ void AppendUuidText(const unsigned char* bytes, Bytes* out) {
 
 bool ParseObjectId(std::string_view text, int64_t* seconds) {
     if (text.size() != 24) return false;
+    const char* p = text.data();
     int64_t v = 0;
-    for (size_t i = 0; i < 24; ++i) {
-        const int digit = HexDigit(text[i]);
-        if (digit < 0) return false;
-        if (i < 8) v = v << 4 | digit;
+    int any = 0;  // negative once some byte was no digit
+    for (size_t i = 0; i < 8; ++i) {
+        const int digit = HexDigit(p[i]);
+        any |= digit;
+        v = v << 4 | (digit & 15);
     }
+    for (size_t i = 8; i < 24; ++i) any |= HexDigit(p[i]);
     *seconds = v;
-    return true;
+    return any >= 0;
 }
 
 }  // namespace vm

@@ -11,11 +11,20 @@ namespace vm {
 // Appends the decoded bytes. False, with nothing appended, if it is not padded base64 without blanks.
 bool AppendBase64Decoded(std::string_view text, Bytes* out);
 
+// Values of hexadecimal digits, -1 for any other byte.
+struct HexDigits {
+    int8_t value[256];
+    constexpr HexDigits() : value() {
+        for (int8_t& v : value) v = -1;
+        for (int i = 0; i < 10; ++i) value['0' + i] = static_cast<int8_t>(i);
+        for (int i = 0; i < 6; ++i) value['a' + i] = value['A' + i] = static_cast<int8_t>(10 + i);
+    }
+};
+inline constexpr HexDigits kHexDigits;
+
 // Value of a hexadecimal digit, or -1.
 inline int HexDigit(char c) {
-    if (c >= '0' && c <= '9') return c - '0';
-    c |= 0x20;
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+    return kHexDigits.value[static_cast<unsigned char>(c)];
 }
 
 // 16 bytes from 8-4-4-4-12 hexadecimal digits. False for any other spelling.

@@ -13,6 +13,7 @@ namespace vm {
 class Bytes {
   public:
     size_t size() const { return size_; }
+    size_t capacity() const { return capacity_; }
     char* data() { return data_.get(); }
     const char* data() const { return data_.get(); }
     void Clear() { size_ = 0; }

@@ -188,6 +188,16 @@ Reason ToInteger(const Tape& tape, uint32_t node, Kind kind, Rounding rounding, 
     }
 }
 
+// The integers most arrays hold, which need no rounding of whatever kind. False if it takes ToInteger.
+bool CommonInteger(const Node& n, Kind kind, Value* value) {
+    if (n.type != Type::Number || (kind != Kind::Int4 && kind != Kind::Int8)) return false;
+    int64_t i;
+    if (!ParseSmallInteger(TextOf(n), &i) || (kind == Kind::Int4 && i != static_cast<int32_t>(i)))
+        return false;
+    *value = IntValue(i);
+    return true;
+}
+
 Reason ToFloat(const Tape& tape, uint32_t node, Kind kind, Value* value) {
     const Scalar s = Unwrap(tape, node);
     if (s.kind == ScalarKind::Null) return Reason::None;
@@ -447,8 +457,8 @@ ConvertResult Convert(const Tape& tape, uint32_t node, const Target& target, Out
 
     ConvertResult result;
     const Node& array = tape[node];
-    if (Unwrap(tape, node).kind == ScalarKind::Null) return result;
     if (array.type != Type::Array) {
+        if (Unwrap(tape, node).kind == ScalarKind::Null) return result;
         result.reason = Reason::NotAnArray;
         return result;
     }
@@ -459,16 +469,15 @@ ConvertResult Convert(const Tape& tape, uint32_t node, const Target& target, Out
     out->elements.reserve(out->elements.size() + array.count);
     int64_t index = 0;
     for (uint32_t i = node + 1; i < array.len; i = tape.After(i), ++index) {
-        Value element;
+        Value& element = out->elements.emplace_back();  // no scalar adds elements of its own
         if (target.kind == Kind::Jsonb)
             result = ToJsonb(tape, i, target, out, &element);
-        else
+        else if (!CommonInteger(tape[i], target.kind, &element))
             result.reason = ToScalar(tape, i, target.kind, target.as, true, out, &element);
         if (result.reason != Reason::None) {
             result.element = index;
             return result;
         }
-        out->elements.push_back(element);
     }
     *value = whole;
     return result;

@@ -2,7 +2,7 @@
 //  - numbers stay text, and "number too big" is no error: whether a number fits is for decimal.h to say;
 //  - the stream is padded, so strings are scanned 16 bytes at a time without looking for an end;
 //  - the scan happens in PutBegin, which the reader calls right after an opening quote;
-//  - strings and numbers are specialized, see there.
+//  - strings, numbers and what tells the values apart are specialized, see there.
 // Compiled with -fwrapv: past an ignored "too big" RapidJSON's own arithmetic, unused here, wraps.
 #include "core/json_reader.h"
 
@@ -84,33 +84,40 @@ class PaddedStream {
         return begin;
     }
     size_t PutEnd(char* begin) { return static_cast<size_t>(dst_ - begin); }
-    // A string without escapes, up to its closing quote: its length.
-    size_t EndPlain(const char* begin) {
-        const size_t len = static_cast<size_t>(src_ - begin);
-        *src_++ = '\0';
-        return len;
+    // Takes a string of nothing but plain characters, quotes and all; nullptr, with nothing taken, for any
+    // other.
+    char* TakePlain(size_t* len) {
+        char* text = src_ + 1;
+        char* end = FindSpecial(text);
+        if (*end != '"') return nullptr;
+        *end = '\0';
+        src_ = end + 1;
+        *len = static_cast<size_t>(end - text);
+        return text;
     }
-    // Takes a number by JSON's grammar: its length, 0 if there is none.
-    size_t SkipNumber() {
-        const char* p = src_;
+    // Takes a number by JSON's grammar; nullptr if there is none. *plain: it has no exponent.
+    char* TakeNumber(size_t* len, bool* plain) {
+        char* text = src_;
+        const char* p = text;
         if (*p == '-') ++p;
         if (*p == '0') {
             ++p;
         } else if (!SkipDigits(&p)) {
-            return 0;
+            return nullptr;
         }
         if (*p == '.') {
             ++p;
-            if (!SkipDigits(&p)) return 0;
+            if (!SkipDigits(&p)) return nullptr;
         }
-        if ((*p | 0x20) == 'e') {
+        *plain = (*p | 0x20) != 'e';
+        if (!*plain) {
             ++p;
             if (*p == '+' || *p == '-') ++p;
-            if (!SkipDigits(&p)) return 0;
+            if (!SkipDigits(&p)) return nullptr;
         }
-        const size_t len = static_cast<size_t>(p - src_);
-        src_ += len;
-        return len;
+        *len = static_cast<size_t>(p - text);
+        src_ += *len;
+        return text;
     }
     void Flush() {}
 
@@ -162,6 +169,7 @@ constexpr uint32_t kMaxNodes = 1u << 27;         // more can't fit in jsonb
 // jsonb_in doubles an array of 32 bytes an element, of 72 a member, until palloc's limit of 1 GB.
 constexpr uint32_t kMaxElements = 1u << 24;
 constexpr uint32_t kMaxMembers = 1u << 23;
+constexpr size_t kAlwaysNumeric = 16384;  // fewer digits than this, without an exponent, fit numeric
 constexpr uint32_t kPollEvery = 1u << 12;
 constexpr size_t kMaxRecursion = 2000;  // the recursive parser is faster, but lives on the stack
 
@@ -196,31 +204,38 @@ bool DecodedText(const char* text, size_t len, bool utf8) {
     return true;
 }
 
+// Writes the tape. A container that is open has its parent's index in the place of its count.
 class Handler {
   public:
     Handler(PaddedStream* stream, const ReadLimits& limits, Tape* tape)
-        : stream_(stream), limits_(limits), tape_(*tape), open_(tape->open) {
-        open_.clear();
-    }
+        : next_(tape->data()), stop_(next_), open_(next_), tape_(*tape), stream_(stream), limits_(limits) {}
 
     bool Null() { return Push(Type::Null, nullptr, 0); }
     bool Bool(bool b) { return Push(b ? Type::True : Type::False, nullptr, 0); }
     bool RawNumber(const char* end, vm_rapidjson::SizeType len, bool) {
-        char* text = const_cast<char*>(end) - len;  // by reference, the stream has moved past the number
-        if (!NumberFitsNumeric({text, len})) return Stop(Reason::NotJson);
-        return Push(Type::Number, text, len);
+        // By reference, the stream has moved past the number.
+        return Number(const_cast<char*>(end) - len, len, false);
+    }
+    bool Number(char* text, size_t len, bool plain) {
+        if ((!plain || len >= kAlwaysNumeric) && !NumberFitsNumeric({text, len}))
+            return Stop(Reason::NotJson);
+        return Push(Type::Number, text, static_cast<uint32_t>(len));
     }
     bool String(const char* text, vm_rapidjson::SizeType len, bool) {
-        return Text(Type::String, const_cast<char*>(text), len);
+        return Decoded(text, len) && PlainString(const_cast<char*>(text), len);
     }
     bool Key(const char* text, vm_rapidjson::SizeType len, bool) {
-        if (*text == '$') tape_[open_.back()].dollar = true;
-        return Text(Type::Key, const_cast<char*>(text), len);
+        return Decoded(text, len) && PlainKey(const_cast<char*>(text), len);
+    }
+    bool PlainString(char* text, size_t len) { return Text(Type::String, text, len); }
+    bool PlainKey(char* text, size_t len) {
+        if (*text == '$') open_->dollar = true;
+        return Text(Type::Key, text, len);
     }
     bool StartObject() { return Open(Type::Object); }
-    bool EndObject(vm_rapidjson::SizeType members) { return Close(members); }
+    bool EndObject(vm_rapidjson::SizeType members) { return Close(members, kMaxMembers); }
     bool StartArray() { return Open(Type::Array); }
-    bool EndArray(vm_rapidjson::SizeType elements) { return Close(elements); }
+    bool EndArray(vm_rapidjson::SizeType elements) { return Close(elements, kMaxElements); }
 
     // With numbers kept as text the reader never calls these.
     bool Int(int) { return false; }
@@ -229,48 +244,81 @@ class Handler {
     bool Uint64(uint64_t) { return false; }
     bool Double(double) { return false; }
 
-    Reason reason() const { return reason_; }
+    Reason Finish() {
+        tape_.SetSize(Index(next_));
+        return reason_;
+    }
 
   private:
+    uint32_t Index(const Node* node) const { return static_cast<uint32_t>(node - tape_.data()); }
+
     bool Stop(Reason reason) {
         reason_ = reason;
         return false;
     }
 
     bool Push(Type type, char* text, uint32_t len) {
-        const uint32_t i = tape_.Push(type, text, len);
-        if ((i & (kPollEvery - 1)) == 0) {
-            if (limits_.cancel != nullptr && *limits_.cancel) return Stop(Reason::Cancelled);
-            if (i >= kMaxNodes) return Stop(Reason::TooLarge);
-        }
+        if (__builtin_expect(next_ == stop_, 0) && !Pause()) return false;
+        next_->text = text;
+        next_->len = len;
+        next_->type = type;
+        next_->dollar = false;
+        ++next_;
         return true;
     }
 
-    bool Text(Type type, char* text, uint32_t len) {
+    // Every kPollEvery nodes at the latest, and when there is no room for another.
+    [[gnu::noinline]] bool Pause() {
+        const uint32_t i = Index(next_), open = Index(open_);
+        if (limits_.cancel != nullptr && *limits_.cancel) return Stop(Reason::Cancelled);
+        if (i >= kMaxNodes) return Stop(Reason::TooLarge);
+        tape_.SetSize(i);
+        if (i == tape_.capacity()) tape_.Grow();
+        next_ = tape_.data() + i;
+        open_ = tape_.data() + open;
+        const uint32_t room = tape_.capacity() - i;
+        stop_ = next_ + (room < kPollEvery ? room : kPollEvery);
+        return true;
+    }
+
+    bool Text(Type type, char* text, size_t len) {
         if (len > kJsonbMaxBytes) return Stop(Reason::TooLarge);
-        if (stream_->escaped() && !DecodedText(text, len, limits_.utf8)) return Stop(Reason::NotJson);
-        return Push(type, text, len);
+        return Push(type, text, static_cast<uint32_t>(len));
+    }
+
+    bool Decoded(const char* text, size_t len) {
+        if (len <= kJsonbMaxBytes && stream_->escaped() && !DecodedText(text, len, limits_.utf8))
+            return Stop(Reason::NotJson);
+        return true;
     }
 
     bool Open(Type type) {
-        if (open_.size() >= kMaxRecursion && !limits_.judged) return Stop(Reason::NeedsServer);
-        open_.push_back(tape_.size());
-        return Push(type, nullptr, 0);
-    }
-
-    bool Close(uint32_t count) {
-        Node& n = tape_[open_.back()];
-        if (count > (n.type == Type::Array ? kMaxElements : kMaxMembers)) return Stop(Reason::TooLarge);
-        n.count = count;
-        n.len = tape_.size();
-        open_.pop_back();
+        if (depth_ >= kMaxRecursion && !limits_.judged) return Stop(Reason::NeedsServer);
+        if (!Push(type, nullptr, 0)) return false;
+        Node* node = next_ - 1;
+        node->count = Index(open_);
+        open_ = node;
+        ++depth_;
         return true;
     }
 
+    bool Close(uint32_t count, uint32_t most) {
+        if (count > most) return Stop(Reason::TooLarge);
+        Node* node = open_;
+        open_ = tape_.data() + node->count;
+        node->count = count;
+        node->len = Index(next_);
+        --depth_;
+        return true;
+    }
+
+    Node* next_;  // where the next node goes
+    Node* stop_;  // pause before it goes here
+    Node* open_;  // the innermost open container
+    Tape& tape_;
+    size_t depth_ = 0;  // open containers
     PaddedStream* stream_;
     const ReadLimits& limits_;
-    Tape& tape_;
-    std::vector<uint32_t>& open_;
     Reason reason_ = Reason::None;
 };
 
@@ -278,6 +326,8 @@ using vm_rapidjson::UTF8;
 using Reader = vm_rapidjson::GenericReader<UTF8<>, UTF8<>, ThrowingAllocator>;
 
 constexpr unsigned kFlags = vm_rapidjson::kParseInsituFlag | vm_rapidjson::kParseNumbersAsStringsFlag;
+// The same to RapidJSON, as numbers stay text; to us the name of what strings with escapes take.
+constexpr unsigned kEscapedFlags = kFlags | vm_rapidjson::kParseFullPrecisionFlag;
 
 }  // namespace
 
@@ -291,21 +341,25 @@ namespace vm_rapidjson {
 
 template <>
 template <>
-inline void vm::Reader::ParseString<vm::kFlags, vm::PaddedStream, vm::Handler>(vm::PaddedStream& stream,
-                                                                               vm::Handler& handler,
-                                                                               bool is_key) {
+[[gnu::noinline]] inline void vm::Reader::ParseString<vm::kEscapedFlags, vm::PaddedStream, vm::Handler>(
+    vm::PaddedStream& stream, vm::Handler& handler, bool is_key) {
     stream.Take();
     char* text = stream.PutBegin();
+    ParseStringToStream<vm::kEscapedFlags, UTF8<>, UTF8<>>(stream, stream);
+    if (HasParseError()) return;
+    const SizeType len = static_cast<SizeType>(stream.PutEnd(text) - 1);
+    if (!(is_key ? handler.Key(text, len, false) : handler.String(text, len, false)))
+        SetParseError(kParseErrorTermination, stream.Tell());
+}
+
+template <>
+template <>
+[[gnu::always_inline]] inline void vm::Reader::ParseString<vm::kFlags, vm::PaddedStream, vm::Handler>(
+    vm::PaddedStream& stream, vm::Handler& handler, bool is_key) {
     size_t len;
-    if (stream.Peek() == '"') {
-        len = stream.EndPlain(text);
-    } else {
-        ParseStringToStream<vm::kFlags, UTF8<>, UTF8<>>(stream, stream);
-        if (HasParseError()) return;
-        len = stream.PutEnd(text) - 1;
-    }
-    const SizeType size = static_cast<SizeType>(len);
-    if (!(is_key ? handler.Key(text, size, false) : handler.String(text, size, false)))
+    char* text = stream.TakePlain(&len);
+    if (__builtin_expect(text == nullptr, 0)) return ParseString<vm::kEscapedFlags>(stream, handler, is_key);
+    if (!(is_key ? handler.PlainKey(text, len) : handler.PlainString(text, len)))
         SetParseError(kParseErrorTermination, stream.Tell());
 }
 
@@ -313,10 +367,27 @@ template <>
 template <>
 inline void vm::Reader::ParseNumber<vm::kFlags, vm::PaddedStream, vm::Handler>(vm::PaddedStream& stream,
                                                                                vm::Handler& handler) {
-    const size_t len = stream.SkipNumber();
-    if (len == 0) return SetParseError(kParseErrorValueInvalid, stream.Tell());
-    if (!handler.RawNumber(stream.PutBegin(), static_cast<SizeType>(len), false))
-        SetParseError(kParseErrorTermination, stream.Tell());
+    size_t len;
+    bool plain;
+    char* text = stream.TakeNumber(&len, &plain);
+    if (text == nullptr) return SetParseError(kParseErrorValueInvalid, stream.Tell());
+    if (!handler.Number(text, len, plain)) SetParseError(kParseErrorTermination, stream.Tell());
+}
+
+// RapidJSON's own, but inlined into what parses members and elements: only containers cost a call.
+template <>
+template <>
+[[gnu::always_inline]] inline void vm::Reader::ParseValue<vm::kFlags, vm::PaddedStream, vm::Handler>(
+    vm::PaddedStream& stream, vm::Handler& handler) {
+    switch (stream.Peek()) {
+        case '"': return ParseString<vm::kFlags>(stream, handler, false);
+        case '{': return ParseObject<vm::kFlags>(stream, handler);
+        case '[': return ParseArray<vm::kFlags>(stream, handler);
+        case 'n': return ParseNull<vm::kFlags>(stream, handler);
+        case 't': return ParseTrue<vm::kFlags>(stream, handler);
+        case 'f': return ParseFalse<vm::kFlags>(stream, handler);
+        default: return ParseNumber<vm::kFlags>(stream, handler);
+    }
 }
 
 }  // namespace vm_rapidjson
@@ -332,7 +403,8 @@ Reason ReadJson(char* text, size_t len, const ReadLimits& limits, Tape* tape, bo
         reader.Parse<kFlags | vm_rapidjson::kParseIterativeFlag>(stream, handler);
     else
         reader.Parse<kFlags>(stream, handler);
-    if (handler.reason() != Reason::None) return handler.reason();
+    const Reason reason = handler.Finish();
+    if (reason != Reason::None) return reason;
     if (reader.HasParseError() || stream.Tell() != len) return Reason::NotJson;
     if (large != nullptr) *large = len + kBytesPerNode * tape->size() > kJsonbMaxBytes;
     return Reason::None;

@@ -21,21 +21,23 @@ class JsonbWriter {
   private:
     // A container being written. Its keys are all there from the start; what is left are elements or values.
     struct Frame {
-        uint32_t next;   // array: node of the next element
-        uint32_t left;   // elements or values still to write
-        uint32_t done;   // JEntries written
+        uint32_t next;  // array: node of the next element; object: place in keys_ of the next member's key
+        uint32_t left;  // elements or values still to write
+        uint32_t done;  // JEntries written
+        bool is_object;
         size_t base;     // where the container starts, alignment before it included
         size_t entries;  // where its JEntries start
         uint64_t total;  // bytes of its data so far
-        size_t members;  // object: first of its sorted members
-        size_t member;   // object: the next of them
-        bool is_object;
     };
 
-    bool Open(const Tape& tape, uint32_t node, bool scalar_root, Bytes* out);
+    template <typename Cursor>
+    bool Open(const Tape& tape, uint32_t node, bool scalar_root, Cursor* to, Frame* f);
+    uint32_t SortKeys(const Tape& tape, uint32_t node);
 
-    std::vector<Frame> frames_;
-    std::vector<SortedMember> members_;
+    std::vector<Frame> frames_;          // around the one being written
+    std::vector<uint32_t> keys_;         // of all open objects, in jsonb's order
+    uint32_t used_ = 0;                  // of them
+    std::vector<SortedMember> members_;  // of an object that takes more to sort
 };
 
 }  // namespace vm

@@ -25,7 +25,45 @@ int Compare(const Tape& tape, const SortedMember& a, const SortedMember& b) {
     return x.len <= 4 ? 0 : std::memcmp(x.text + 4, tape[b.key].text + 4, x.len - 4);
 }
 
+// Length of the key, its first five bytes and where it stands, in one number: sorting takes nothing else.
+constexpr int kPlaceBits = 16;
+constexpr uint64_t kHeadMask[] = {0,
+                                  uint64_t{0xFF} << 48,
+                                  uint64_t{0xFFFF} << 40,
+                                  uint64_t{0xFFFFFF} << 32,
+                                  uint64_t{0xFFFFFFFF} << 24,
+                                  uint64_t{0xFFFFFFFFFF} << 16};
+
+uint64_t PackedOrder(const Node& key, uint32_t place) {
+    uint64_t head;
+    std::memcpy(&head, key.text, sizeof(head));
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+    head = __builtin_bswap64(head);
+#endif
+    return static_cast<uint64_t>(key.len) << 56 | (head >> 8 & kHeadMask[key.len < 5 ? key.len : 5]) | place;
+}
+
 }  // namespace
+
+bool SortSmallObject(const Tape& tape, uint32_t node, uint32_t* keys) {
+    const uint64_t n = tape[node].count;
+    if (n > kInsertionSortMost || tape[node].len - node > 1u << kPlaceBits) return false;
+    uint64_t packed[kInsertionSortMost];
+    uint32_t longest = 0;
+    bool differ = true;
+    uint32_t at = node + 1;
+    for (uint64_t i = 0; i < n; ++i, at = tape.After(at + 1)) {
+        longest |= tape[at].len;
+        const uint64_t x = PackedOrder(tape[at], at - node);
+        uint64_t j = i;
+        for (; j > 0 && packed[j - 1] > x; --j) packed[j] = packed[j - 1];
+        packed[j] = x;
+        differ = differ && (j == 0 || (packed[j - 1] ^ x) >> kPlaceBits != 0);
+    }
+    if (longest > 255 || !differ) return false;
+    for (uint64_t i = 0; i < n; ++i) keys[i] = node + static_cast<uint32_t>(packed[i] & 0xFFFF);
+    return true;
+}
 
 size_t AppendSortedMembers(const Tape& tape, uint32_t node, std::vector<SortedMember>* members) {
     const size_t first = members->size();

@@ -33,26 +33,6 @@ std::string CamelCase(std::string_view name) {
 
 namespace {
 
-uint32_t HashOf(const char* text, uint32_t len) {
-    if (len == 0) return 0;
-    return len * 0x9E3779B1u + static_cast<unsigned char>(text[0]) * 0x85EBCA6Bu +
-           static_cast<unsigned char>(text[len - 1]) * 0xC2B2AE35u +
-           static_cast<unsigned char>(text[len / 2]) * 0x27D4EB2Fu;
-}
-
-// The first eight bytes of a text, zeroes behind a shorter one.
-uint64_t HeadOf(const char* text, uint32_t len) {
-    uint64_t head;
-    std::memcpy(&head, text, sizeof(head));
-    if (len >= sizeof(head)) return head;
-    const uint64_t bits = 8 * len;
-#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
-    return len == 0 ? 0 : head & ((uint64_t{1} << bits) - 1);
-#else
-    return len == 0 ? 0 : head & ~((uint64_t{1} << (64 - bits)) - 1);
-#endif
-}
-
 bool IsTime(Kind kind) {
     return kind == Kind::TimestampTz || kind == Kind::Timestamp || kind == Kind::Date;
 }
@@ -265,7 +245,13 @@ class Compiler {
         common.kind = t.kind;
         common.slot[0] = sources.front().slot;
         common.slot[1] = sources.back().slot;
-        common.null_if_absent = !column.has_default && !column.spec.has_default && !column.spec.required;
+        if (column.has_default) {
+            common.absent_known = column.fallback.form != Form::Null && column.fallback.form != Form::Array;
+            common.absent = column.fallback;
+            common.absent.source = kFromDefault;
+        } else {
+            common.absent_known = !column.spec.has_default && !column.spec.required;
+        }
         return common;
     }
 
@@ -302,11 +288,10 @@ class Compiler {
         for (size_t i = 0; i < plan_.fields.size(); ++i) {
             const std::string& f = plan_.fields[i];
             const uint32_t len = static_cast<uint32_t>(f.size());
-            size_t at = HashOf(f.data(), len) & (size - 1);
+            const FieldEnds ends((f + std::string(kTextPadding, '\0')).data(), len);
+            size_t at = ends.Hash(len) & (size - 1);
             while (plan_.hash[at].slot >= 0) at = (at + 1) & (size - 1);
-            char padded[sizeof(uint64_t)] = {};
-            std::memcpy(padded, f.data(), std::min(f.size(), sizeof(padded)));
-            plan_.hash[at] = {HeadOf(padded, len), len, static_cast<int>(i)};
+            plan_.hash[at] = {ends, len, static_cast<int>(i)};
         }
         return true;
     }
@@ -319,18 +304,6 @@ class Compiler {
 };
 
 }  // namespace
-
-int Plan::Slot(const char* text, uint32_t len) const {
-    const size_t mask = hash.size() - 1;
-    const uint64_t head = HeadOf(text, len);
-    for (size_t at = HashOf(text, len) & mask; hash[at].slot >= 0; at = (at + 1) & mask) {
-        const HashEntry& e = hash[at];
-        if (e.head != head || e.len != len) continue;
-        if (len <= 8 || std::memcmp(fields[static_cast<size_t>(e.slot)].data() + 8, text + 8, len - 8) == 0)
-            return e.slot;
-    }
-    return -1;
-}
 
 bool Compile(std::string_view text, const std::vector<ColumnSpec>& specs,
              const std::vector<std::string>* args, Plan* plan, Problem* problem) {

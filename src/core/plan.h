@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <cstring>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -54,6 +55,31 @@ struct Column {
     std::vector<char> fallback_bytes;
 };
 
+// A field's name in two words: all of it if it has 16 bytes at most.
+struct FieldEnds {
+    uint64_t head = 0;  // the first eight bytes, zeroes behind a shorter one
+    uint64_t tail = 0;  // the last eight; zero for a shorter one
+
+    FieldEnds() = default;
+    // Reads eight bytes from text on, whatever its length.
+    FieldEnds(const char* text, uint32_t len) {
+        std::memcpy(&head, text, sizeof(head));
+        if (len >= sizeof(head)) {
+            std::memcpy(&tail, text + len - sizeof(tail), sizeof(tail));
+            return;
+        }
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+        head &= (uint64_t{1} << (8 * len)) - 1;
+#else
+        head &= ~(~uint64_t{0} >> (8 * len));
+#endif
+    }
+    size_t Hash(uint32_t len) const {
+        const uint64_t h = (head ^ (tail << 1) ^ len) * 0x9E3779B97F4A7C15u;
+        return static_cast<size_t>(h >> 32);
+    }
+};
+
 enum class OnError : uint8_t { Raise, Quarantine };
 
 struct Plan {
@@ -66,25 +92,36 @@ struct Plan {
     OnError on_error = OnError::Raise;
 
     // For each column what ConvertCommon needs, close together: one or two root fields (the second is the
-    // first again if there is but one), and whether NULL is all there is to say if they are absent.
+    // first again if there is but one), and the value if they are absent, where that is simple to say.
     struct Common {
         uint32_t slot[2] = {0, 0};
         Kind kind = Kind::Other;
         bool usable = false;
-        bool null_if_absent = false;
+        bool absent_known = false;
+        Value absent;
     };
     std::vector<Common> common;
 
-    // Open addressing over `fields`, by length and bytes. `head` is a field's first bytes; slot -1 is empty.
+    // Open addressing over `fields`; slot -1 is empty.
     struct HashEntry {
-        uint64_t head = 0;
+        FieldEnds ends;
         uint32_t len = 0;
         int slot = -1;
     };
     std::vector<HashEntry> hash;
 
     // The slot of a root field, or -1. Reads kTextPadding bytes from text on.
-    int Slot(const char* text, uint32_t len) const;
+    int Slot(const char* text, uint32_t len) const {
+        const FieldEnds ends(text, len);
+        const size_t mask = hash.size() - 1;
+        for (size_t at = ends.Hash(len) & mask;; at = (at + 1) & mask) {
+            const HashEntry& e = hash[at];
+            if (e.slot < 0) return -1;
+            if (e.len != len || e.ends.head != ends.head || e.ends.tail != ends.tail) continue;
+            if (len <= 16 || std::memcmp(fields[static_cast<size_t>(e.slot)].data(), text, len) == 0)
+                return e.slot;
+        }
+    }
 };
 
 // Checks a mapping's rules by themselves: known keys, right shapes. Problem::path names the key.

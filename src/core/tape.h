@@ -3,13 +3,12 @@
 // Node 0 is the root. An array is followed by its elements, an object by key, value, key, value …; both
 // know the index of the first node after them. Text points into the buffer the document was read in, is
 // valid UTF-8 without NUL (as far as the caller's text was), and lives as long as that buffer is unchanged.
-// From the start of every text kTextPadding bytes can be read, whatever its length.
+// Behind every text kTextPadding bytes can be read.
 #pragma once
 
 #include <cstdint>
 #include <cstring>
 #include <memory>
-#include <vector>
 
 namespace vm {
 
@@ -36,7 +35,9 @@ class Tape {
   public:
     Node& operator[](uint32_t i) { return nodes_[i]; }
     const Node& operator[](uint32_t i) const { return nodes_[i]; }
+    Node* data() { return nodes_.get(); }
     uint32_t size() const { return size_; }
+    uint32_t capacity() const { return capacity_; }
     void Clear() { size_ = 0; }
     // Index of the node after the value at i.
     uint32_t After(uint32_t i) const { return IsContainer(nodes_[i]) ? nodes_[i].len : i + 1; }
@@ -52,7 +53,15 @@ class Tape {
         return size_++;
     }
 
-    std::vector<uint32_t> open;  // the reader's: containers not closed yet
+    // For who writes nodes by their address: room for as many again, and how many there are now.
+    void Grow() {
+        const uint32_t capacity = capacity_ ? capacity_ * 2 : 256;
+        std::unique_ptr<Node[]> bigger(new Node[capacity]);
+        if (size_) std::memcpy(bigger.get(), nodes_.get(), size_ * sizeof(Node));
+        nodes_ = std::move(bigger);
+        capacity_ = capacity;
+    }
+    void SetSize(uint32_t size) { size_ = size; }
 
     // Gives memory back if more than `nodes` are reserved.
     void Trim(uint32_t nodes) {
@@ -60,18 +69,9 @@ class Tape {
             nodes_.reset();
             capacity_ = size_ = 0;
         }
-        if (open.capacity() > nodes) std::vector<uint32_t>().swap(open);
     }
 
   private:
-    void Grow() {
-        uint32_t capacity = capacity_ ? capacity_ * 2 : 256;
-        std::unique_ptr<Node[]> bigger(new Node[capacity]);
-        if (size_) std::memcpy(bigger.get(), nodes_.get(), size_ * sizeof(Node));
-        nodes_ = std::move(bigger);
-        capacity_ = capacity;
-    }
-
     std::unique_ptr<Node[]> nodes_;
     uint32_t size_ = 0;
     uint32_t capacity_ = 0;

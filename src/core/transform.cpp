@@ -119,8 +119,11 @@ bool Workspace::FillCommon(const Plan::Common& common, Value* value) {
         node = slots_[common.slot[1]];
         source = 1;
     }
+    if (node == 0 || tape[node].type == Type::Null) {
+        *value = common.absent;
+        return common.absent_known;
+    }
     *value = Value();
-    if (node == 0 || tape[node].type == Type::Null) return common.null_if_absent;
     if (!ConvertCommon(tape, node, common.kind, &output, value)) return false;
     value->source = source;
     return true;
@@ -177,14 +180,21 @@ bool Workspace::Transform(const Plan& plan, bool all) {
         taken_.assign(plan.fields.size(), 0);
     }
     const uint32_t end = tape[0].len;
-    for (uint32_t i = 1; i < end; i = tape.After(i + 1)) {
-        const Node& key = tape[i];
-        const int slot = plan.Slot(key.text, key.len);
-        if (slot >= 0) {
+    if (plan.unmapped < 0) {
+        uint32_t* slots = slots_.data();
+        for (uint32_t i = 1; i < end; i = tape.After(i + 1)) {
+            const int slot = plan.Slot(tape[i].text, tape[i].len);
+            if (slot >= 0) slots[slot] = i + 1;
+        }
+    } else {
+        for (uint32_t i = 1; i < end; i = tape.After(i + 1)) {
+            const int slot = plan.Slot(tape[i].text, tape[i].len);
+            if (slot < 0) {
+                loose_.push_back(i);
+                continue;
+            }
             slots_[static_cast<size_t>(slot)] = i + 1;
-            if (plan.unmapped >= 0) keys_[static_cast<size_t>(slot)] = i;
-        } else if (plan.unmapped >= 0) {
-            loose_.push_back(i);
+            keys_[static_cast<size_t>(slot)] = i;
         }
     }
 

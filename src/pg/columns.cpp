@@ -1,6 +1,7 @@
 #include "pg/columns.h"
 
 extern "C" {
+#include <access/tupmacs.h>
 #include <catalog/pg_attribute.h>
 #include <optimizer/optimizer.h>
 #include <rewrite/rewriteHandler.h>
@@ -63,6 +64,9 @@ static void ReadType(Form_pg_attribute att, ColumnIo* io) {
     // A uuid or a bytea may be spelled in ways only the type itself knows.
     io->fallible = io->kind == Kind::Other || io->kind == Kind::Uuid || io->kind == Kind::Bytea ||
                    OidIsValid(io->domain) || OidIsValid(io->element_domain);
+    bool scaled = io->kind == Kind::TimestampTz || io->kind == Kind::Timestamp || io->kind == Kind::Time;
+    io->as_is = sizeof(Datum) >= sizeof(int64) && !OidIsValid(io->domain) &&
+                !OidIsValid(io->element_domain) && !(scaled && typmod >= 0);
     Oid input;
     getTypeInputInfo(base, &input, &io->io_param);
     fmgr_info_cxt(input, &io->input, CurrentMemoryContext);
@@ -137,6 +141,7 @@ TableColumns ReadColumns(Relation rel) {
         if (att->atthasdef) ReadDefault(rel, att, io);
         spec->required = att->attnotnull;
     }
+    table.layout = ReadLayout(desc);
     return table;
 }
 
@@ -173,9 +178,29 @@ static Datum Scalar(ColumnIo* io, const wall::Row* row, const Value* value) {
     return (Datum)0;
 }
 
+// An array of a few integers, which is laid out as it is handed over. 0 if it takes construct_md_array.
+static Datum IntArray(const ColumnIo* io, const Value* elements, uint32 count) {
+    if (!io->as_is || !io->byval || count > 1024) return (Datum)0;
+    for (uint32 i = 0; i < count; i++)
+        if (elements[i].form != vm::Form::Int) return (Datum)0;
+    Size size = ARR_OVERHEAD_NONULLS(1) + count * io->len;
+    ArrayType* array = (ArrayType*)palloc(size);
+    memset(array, 0, ARR_OVERHEAD_NONULLS(1));
+    SET_VARSIZE(array, size);
+    array->ndim = 1;
+    array->elemtype = io->type;
+    ARR_DIMS(array)[0] = (int)count;
+    ARR_LBOUND(array)[0] = 1;
+    char* at = ARR_DATA_PTR(array);
+    for (uint32 i = 0; i < count; i++, at += io->len) store_att_byval(at, (Datum)elements[i].i, io->len);
+    return PointerGetDatum(array);
+}
+
 static Datum Array(ColumnIo* io, const wall::Row* row, const Value* value) {
     if (value->count == 0)
         return PointerGetDatum(construct_empty_array(io->element_domain ? io->element_domain : io->type));
+    Datum simple = IntArray(io, row->elements + value->first, value->count);
+    if (simple != (Datum)0) return simple;
     Datum* elements = (Datum*)MemoryContextAllocHuge(CurrentMemoryContext, sizeof(Datum) * value->count);
     bool* nulls = (bool*)MemoryContextAllocHuge(CurrentMemoryContext, value->count);
     for (uint32 i = 0; i < value->count; i++) {

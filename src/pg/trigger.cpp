@@ -36,7 +36,9 @@ struct RowWork {
     TupleDesc desc;
     HeapTuple incoming;  // as the feed sent it
     HeapTuple old;       // NULL for INSERT
-    wall::Text text;     // the document
+    Datum* values;       // the incoming row's, to be filled; NULL until they are wanted
+    bool* nulls;
+    wall::Text text;  // the document
     DocumentContext about;
     uint32 column;  // being converted, and its value; NULL between columns
     const wall::Value* value;
@@ -164,11 +166,12 @@ static void FillColumns(RowWork* work, const wall::Row* row, Datum* values, bool
             }
             continue;
         }
+        if (SimpleDatum(compiled->io[c], row, value, &values[i], &nulls[i])) continue;
         work->column = c;
         work->value = value;
         values[i] = ValueDatum(compiled->io[c], row, value, &nulls[i]);
+        work->value = NULL;
     }
-    work->value = NULL;
 }
 
 // FillColumns where the server's own functions may object: their errors say where, in readable length.
@@ -186,12 +189,18 @@ static void FillFallibleColumns(RowWork* work, const wall::Row* row, Datum* valu
     PG_END_TRY();
 }
 
+static void Deform(RowWork* work) {
+    int natts = work->desc->natts;
+    work->values = (Datum*)palloc(natts * (sizeof(Datum) + sizeof(bool)));
+    work->nulls = (bool*)(work->values + natts);
+    heap_deform_tuple(work->incoming, work->desc, work->values, work->nulls);
+}
+
 // The row with the document's columns.
 static HeapTuple FormRow(RowWork* work, const wall::Row* row) {
-    int natts = work->desc->natts;
-    Datum* values = (Datum*)palloc(natts * (sizeof(Datum) + sizeof(bool)));
-    bool* nulls = (bool*)(values + natts);
-    heap_deform_tuple(work->incoming, work->desc, values, nulls);
+    if (work->values == NULL) Deform(work);
+    Datum* values = work->values;
+    bool* nulls = work->nulls;
     if (work->compiled->any_fallible)
         FillFallibleColumns(work, row, values, nulls);
     else
@@ -201,7 +210,7 @@ static HeapTuple FormRow(RowWork* work, const wall::Row* row) {
         values[id - 1] = DefaultId(work);
         nulls[id - 1] = false;
     }
-    return heap_form_tuple(work->desc, values, nulls);
+    return FormTuple(work->desc, &work->compiled->table.layout, values, nulls);
 }
 
 // The row that stands, with whatever the document does not fill as the feed sent it: the document is not
@@ -391,7 +400,14 @@ static Datum TransformTrigger(FunctionCallInfo fcinfo, const char* function, con
     work.incoming = update ? trigger->tg_newtuple : trigger->tg_trigtuple;
 
     bool null;
-    Datum doc = heap_getattr(work.incoming, compiled->table.doc_att, work.desc, &null);
+    Datum doc;
+    if (update) {
+        doc = heap_getattr(work.incoming, compiled->table.doc_att, work.desc, &null);
+    } else {
+        Deform(&work);
+        doc = work.values[compiled->table.doc_att - 1];
+        null = work.nulls[compiled->table.doc_att - 1];
+    }
     if (null)
         return PointerGetDatum(update ? work.incoming : HalfRow(&compiled->table, work.incoming, work.desc));
     if (update) {

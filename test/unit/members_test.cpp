@@ -57,5 +57,33 @@ TEST(MembersTest, ManyMembersSortAlike) {
     }
 }
 
+// Whether the short way sorts the members; if it does, it does as the long one.
+bool Small(const std::string& text) {
+    const Doc doc(text);
+    std::vector<SortedMember> members;
+    AppendSortedMembers(doc.tape, 0, &members);
+    std::vector<uint32_t> keys(doc.tape[0].count);
+    if (!SortSmallObject(doc.tape, 0, keys.data())) return false;
+    EXPECT_EQ(keys.size(), members.size()) << text;
+    for (size_t i = 0; i < members.size(); ++i) EXPECT_EQ(keys[i], members[i].key) << text;
+    return true;
+}
+
+TEST(MembersTest, TheShortWayIsTheSameOrNone) {
+    EXPECT_TRUE(Small("{}"));
+    EXPECT_TRUE(
+        Small(R"({"bb":[1,{"x":2}],"a":2,"ab":3,"":4,"c":5,"abc":{},"abcdex":6,"abcdfy":7,"abcde":8})"));
+    EXPECT_TRUE(Small("{\"\xC3\xA9\":1,\"zz\":2,\"\x7F\x7F\":3,\"\xC3\":4}"));
+    EXPECT_FALSE(Small(R"({"abcdez":1,"abcdey":2})")) << "the sixth byte decides";
+    EXPECT_FALSE(Small(R"({"b":1,"a":2,"b":3})")) << "equal keys";
+    EXPECT_FALSE(Small(R"({"abcde":1,"x":2,"abcde":3})"));
+    const std::string longest(255, 'k');
+    EXPECT_TRUE(Small("{\"" + longest + "\":1,\"a\":2}"));
+    EXPECT_FALSE(Small("{\"" + longest + "k\":1,\"a\":2}"));
+    // A value between the keys that takes more places than the order has room for.
+    EXPECT_TRUE(Small("{\"b\":[" + vm_test::Repeat("1,", 65530) + "1],\"a\":2}"));
+    EXPECT_FALSE(Small("{\"b\":[" + vm_test::Repeat("1,", 65531) + "1],\"a\":2}"));
+}
+
 }  // namespace
 }  // namespace vm
