@@ -150,7 +150,9 @@ ALTER TABLE secured.shop ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
 CREATE POLICY visible ON secured.shop USING (code <> 'secret');
 INSERT INTO secured.staged (_id, _doc) VALUES ('1', '{"id": "1", "code": "open"}'), ('2', '{"id": "2", "code": "secret"}'), ('3', '{"id": "3", "code": "open"}');
 SET ROLE regress_vm_mover;
+\set VERBOSITY terse
 SELECT * FROM vm_move_batch('secured.staged', dry_run => true) \gset
+\set VERBOSITY default
 SELECT :moved AS moved, :quarantined AS quarantined;
 SELECT * FROM vm_move_batch('secured.staged');
 RESET ROLE;

@@ -4,10 +4,6 @@
 #include "pg/move_insert.h"
 #include "pg/tables.h"
 
-static MovePlace PlaceOf(const ItemPointerData* tid) {
-    return MovePlace{ItemPointerGetBlockNumber(tid), ItemPointerGetOffsetNumber(tid)};
-}
-
 // Claimed and held in memory. Each such part is a subtransaction; of a whole child there must not be too
 // many.
 static constexpr int kRowsAtOnce = 5000;
@@ -20,6 +16,7 @@ struct Attempt {
     int lo, hi;
     MoveReport* report;
     WrittenRows written;
+    bool plain;  // by an INSERT that fails where a key stands in the parent
     bool fatal;  // the error is not one row's
 };
 
@@ -37,7 +34,10 @@ static void Write(void* arg) {
         which = (int*)palloc(sizeof(int) * count);
         for (int i = 0; i < count; i++) which[i] = attempt->lo + i;
     }
-    if (count > 0) attempt->written = InsertBySql(target, attempt->claimed, which, count, &attempt->fatal);
+    attempt->plain = !target->native_insert && target->conflicts_expected == 0;
+    if (count > 0)
+        attempt->written =
+            InsertBySql(target, attempt->claimed, which, count, attempt->plain, &attempt->fatal);
     attempt->written.inserted += inserted;
     if (attempt->written.nkept > 0)
         RecordKept(target, attempt->claimed, attempt->written.kept, attempt->written.nkept, attempt->report);
@@ -64,12 +64,18 @@ static bool IsRowsFault(const Attempt* attempt, int sqlerrcode) {
 static void WriteRange(const MoveTarget* target, const ClaimedRows* claimed, int lo, int hi,
                        MoveCounts* counts, MoveReport* report) {
     CHECK_FOR_INTERRUPTS();
-    Attempt attempt = {target, claimed, lo, hi, report, {}, false};
+    constexpr int kExpectConflicts = 16;
+    Attempt attempt = {target, claimed, lo, hi, report, {}, false, false};
     ErrorData* error = RunCaught(Write, &attempt);
+    if (error != NULL && attempt.plain && error->sqlerrcode == ERRCODE_UNIQUE_VIOLATION) {
+        target->conflicts_expected = kExpectConflicts;
+        error = RunCaught(Write, &attempt);
+    }
     // A row that was in its place may have been deleted meanwhile.
     if (error != NULL && error->sqlerrcode == ERRCODE_NO_DATA && hi - lo == 1)
         error = RunCaught(Write, &attempt);
     if (error == NULL) {
+        if (target->conflicts_expected > 0) target->conflicts_expected--;
         counts->inserted += attempt.written.inserted;
         counts->updated += attempt.written.updated;
         counts->kept += attempt.written.nkept;
@@ -89,27 +95,18 @@ static void WriteRange(const MoveTarget* target, const ClaimedRows* claimed, int
 void MoveRows(const MoveTarget* target, MoveScan* scan, int most, MoveCounts* counts, MoveReport* report,
               bool* more) {
     *more = false;
-    MemoryContext context =
-        AllocSetContextCreate(CurrentMemoryContext, "voucher_migrate batch", ALLOCSET_DEFAULT_SIZES);
-    MemoryContext caller = MemoryContextSwitchTo(context);
+    MemoryContext caller = MemoryContextSwitchTo(target->rows);
     int at_once = target->truncates ? kWholeRowsAtOnce : kRowsAtOnce;
     for (int left = most; left > 0;) {
-        int count;
-        ItemPointerData* tids = NextRows(target, scan, Min(left, at_once), &count, more);
-        if (count == 0) break;
-        SafePath path = EnterSafePath();
-        ClaimedRows* claimed = ClaimRows(target, tids, count);
+        ClaimedRows* claimed = ClaimNextRows(target, scan, Min(left, at_once), more);
         counts->busy += claimed->busy;
-        if (claimed->busy > 0) {
-            NoteBusy(scan, PlaceOf(&tids[0]));
-            NoteBusy(scan, PlaceOf(&tids[count - 1]));
-        }
+        if (claimed->count + claimed->busy == 0) break;
         left -= claimed->count;
+        SafePath path = EnterSafePath();
         if (claimed->count > 0) WriteRange(target, claimed, 0, claimed->count, counts, report);
         LeaveSafePath(path);
-        MemoryContextReset(context);
+        MemoryContextReset(target->rows);
         if (scan->share && !*more) break;  // the chunk is done
     }
     MemoryContextSwitchTo(caller);
-    MemoryContextDelete(context);
 }

@@ -26,13 +26,6 @@ static HeapTuple RowForParent(const MoveTarget* target, TupleTableSlot* slot, Da
     return heap_form_tuple(target->row, values, nulls);
 }
 
-static bool Claim(const MoveTarget* target, ItemPointerData tid, CommandId command, Snapshot snapshot) {
-    TM_FailureData failure;
-    TM_Result result =
-        table_tuple_delete(target->child, &tid, command, snapshot, InvalidSnapshot, false, &failure, true);
-    return result == TM_Ok;
-}
-
 static void DeleteBySql(const MoveTarget* target, const ClaimedRows* claimed) {
     Datum* tids = (Datum*)palloc(sizeof(Datum) * claimed->count);
     for (int i = 0; i < claimed->count; i++) tids[i] = PointerGetDatum(&claimed->tids[i]);
@@ -48,41 +41,122 @@ static void DeleteBySql(const MoveTarget* target, const ClaimedRows* claimed) {
                         errhint("A DELETE trigger or a policy of the child keeps them; nothing was moved.")));
 }
 
-ClaimedRows* ClaimRows(const MoveTarget* target, const ItemPointerData* tids, int count) {
-    MemoryContext context =
-        AllocSetContextCreate(CurrentMemoryContext, "voucher_migrate claimed rows", ALLOCSET_DEFAULT_SIZES);
-    MemoryContext caller = MemoryContextSwitchTo(context);
-    ClaimedRows* claimed = (ClaimedRows*)palloc0(sizeof(ClaimedRows));
-    claimed->context = context;
-    claimed->tids = (ItemPointerData*)palloc(sizeof(ItemPointerData) * count);
-    claimed->rows = (HeapTuple*)MemoryContextAllocHuge(context, sizeof(HeapTuple) * count);
-    int natts = target->row->natts;
-    Datum* values = (Datum*)palloc(sizeof(Datum) * natts);
-    bool* nulls = (bool*)palloc(sizeof(bool) * natts);
+// A batch being taken.
+struct Claim {
+    const MoveTarget* target;
+    MoveScan* scan;
+    ClaimedRows* claimed;
+    CommandId command;
+    Snapshot snapshot;
+    TupleTableSlot* slot;  // the row at hand
+    Datum* values;
+    bool* nulls;
+};
 
-    CommandId command = GetCurrentCommandId(true);
-    PushActiveSnapshot(GetTransactionSnapshot());
-    Snapshot snapshot = GetActiveSnapshot();
-    TupleTableSlot* slot = table_slot_create(target->child, NULL);
+// Takes the row in the slot, unless it would have to be waited for.
+static void TakeRow(Claim* claim) {
+    const MoveTarget* target = claim->target;
+    ClaimedRows* claimed = claim->claimed;
+    ItemPointerData tid = claim->slot->tts_tid;
+    if (target->native_delete && !target->truncates) {
+        TM_FailureData failure;
+        TM_Result result = table_tuple_delete(target->child, &tid, claim->command, claim->snapshot,
+                                              InvalidSnapshot, false, &failure, true);
+        if (result != TM_Ok) {
+            claimed->busy++;
+            NoteBusy(claim->scan, PlaceOf(&tid));
+            return;
+        }
+    }
+    claimed->tids[claimed->count] = tid;
+    claimed->rows[claimed->count] =
+        RowForParent(target, claim->slot, claim->values, claim->nulls, claimed->count);
+    claimed->count++;
+}
+
+// Rows that a filter, or a policy, has chosen.
+static void TakeChosen(Claim* claim, const ItemPointerData* tids, int count) {
     for (int i = 0; i < count; i++) {
         CHECK_FOR_INTERRUPTS();
         ItemPointerData tid = tids[i];
-        // A row that was changed since it was chosen is another version now, perhaps one that no longer
-        // matches.
-        if (!table_tuple_fetch_row_version(target->child, &tid, snapshot, slot) ||
-            (target->native_delete && !target->truncates && !Claim(target, tid, command, snapshot))) {
-            claimed->busy++;
-            continue;
+        // One that was changed since is another version now, perhaps one that no longer matches.
+        if (table_tuple_fetch_row_version(claim->target->child, &tid, claim->snapshot, claim->slot)) {
+            TakeRow(claim);
+        } else {
+            claim->claimed->busy++;
+            NoteBusy(claim->scan, PlaceOf(&tid));
         }
-        claimed->tids[claimed->count] = tid;
-        claimed->rows[claimed->count] = RowForParent(target, slot, values, nulls, claimed->count);
-        claimed->count++;
     }
-    ExecDropSingleTupleTableSlot(slot);
+}
+
+static bool HasDocument(const MoveTarget* target, TupleTableSlot* slot) {
+    bool null;
+    (void)slot_getattr(slot, target->compiled->table.doc_att, &null);
+    return !null;
+}
+
+// Rows as they come, up to `to`; true if a further one was seen, and the scan is at it.
+static bool TakeStretch(Claim* claim, MovePlace to, int want) {
+    MovePlace from = claim->scan->at;
+    ItemPointerData first, last;
+    ItemPointerSet(&first, from.block, from.offset);
+    if (to.offset == 0)
+        ItemPointerSet(&last, to.block - 1, MaxOffsetNumber);
+    else
+        ItemPointerSet(&last, to.block, to.offset - 1);
+    TableScanDesc rows = table_beginscan_tidrange(claim->target->child, claim->snapshot, &first, &last);
+    bool more = false;
+    while (!more && table_scan_getnextslot_tidrange(rows, ForwardScanDirection, claim->slot)) {
+        CHECK_FOR_INTERRUPTS();
+        if (!HasDocument(claim->target, claim->slot)) continue;
+        more = claim->claimed->count == want;
+        if (!more) TakeRow(claim);
+    }
+    claim->scan->at = more ? PlaceOf(&claim->slot->tts_tid) : to;
+    table_endscan(rows);
+    return more;
+}
+
+static ClaimedRows* NewClaimedRows(int most) {
+    ClaimedRows* claimed = (ClaimedRows*)palloc0(sizeof(ClaimedRows));
+    claimed->tids = (ItemPointerData*)palloc(sizeof(ItemPointerData) * most);
+    claimed->rows = (HeapTuple*)palloc(sizeof(HeapTuple) * most);
+    return claimed;
+}
+
+ClaimedRows* ClaimNextRows(const MoveTarget* target, MoveScan* scan, int want, bool* more) {
+    // Where nothing has to be asked by SQL the rows are taken as they are read.
+    bool chosen = target->options.filter != NULL || !target->native_delete;
+    int count = 0;
+    *more = false;
+    ItemPointerData* tids = chosen ? NextRows(target, scan, want, &count, more) : NULL;
+
+    ClaimedRows* claimed = NewClaimedRows(want);
+    Claim claim = {};
+    claim.target = target;
+    claim.scan = scan;
+    claim.claimed = claimed;
+    claim.command = GetCurrentCommandId(true);
+    claim.slot = table_slot_create(target->child, NULL);
+    claim.values = (Datum*)palloc(sizeof(Datum) * target->row->natts);
+    claim.nulls = (bool*)palloc(sizeof(bool) * target->row->natts);
+    PushActiveSnapshot(GetTransactionSnapshot());
+    claim.snapshot = GetActiveSnapshot();
+    if (chosen) {
+        TakeChosen(&claim, tids, count);
+    } else {
+        MovePlace to;
+        while (!*more && !StretchIsBatch(scan, claimed->count) && NextStretch(target, scan, &to))
+            *more = TakeStretch(&claim, to, want);
+    }
+    ExecDropSingleTupleTableSlot(claim.slot);
     PopActiveSnapshot();
-    if (!target->native_delete && claimed->count > 0) DeleteBySql(target, claimed);
+    if (!target->native_delete && claimed->count > 0) {
+        SafePath path = EnterSafePath();
+        DeleteBySql(target, claimed);
+        LeaveSafePath(path);
+    }
     CommandCounterIncrement();
-    MemoryContextSwitchTo(caller);
     return claimed;
 }
 

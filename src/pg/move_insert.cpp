@@ -113,30 +113,48 @@ static void RefuseConflict(const MoveTarget* target, const WrittenRows* written,
                             "vm_anomaly.")));
 }
 
-WrittenRows InsertBySql(const MoveTarget* target, const ClaimedRows* claimed, const int* which, int count,
-                        bool* fatal) {
-    WrittenRows written = {0, 0, (int*)palloc(sizeof(int) * count), 0};
-    if (SPI_connect() != SPI_OK_CONNECT) elog(ERROR, "SPI_connect failed");
-    Tuplestorestate* rows = BatchRows(target, claimed, which, count);
-    RegisterRows("vm_batch", target->row, rows, count);
+// Rows written, all of them new.
+static int64 InsertPlainly(const MoveTarget* target) {
+    Execute(psprintf("INSERT INTO %s (%s) OVERRIDING SYSTEM VALUE SELECT %s FROM %s", target->parent_name,
+                     target->columns, target->columns, Source(target)),
+            0, NULL, NULL);
+    return (int64)SPI_processed;
+}
+
+// The same where keys may stand in the parent: all that were written, and those of them that are new.
+static int64 Upsert(const MoveTarget* target, int64* inserted) {
     Execute(psprintf("WITH vm_w AS (INSERT INTO %s AS vm_p (%s) OVERRIDING SYSTEM VALUE SELECT %s FROM %s %s "
                      "RETURNING "
                      "%s AS vm_new) SELECT count(*) FILTER (WHERE vm_new), count(*) FROM vm_w",
                      target->parent_name, target->columns, target->columns, Source(target),
                      target->conflict_clause, target->partitioned ? "true" : "vm_p.xmax::text = '0'"),
             0, NULL, NULL);
-    int64 all = Count(2);
-    written.inserted = Count(1);
+    *inserted = Count(1);
+    return Count(2);
+}
+
+// Deferred constraints, checked while a row can still be blamed.
+static void CheckDeferred(const MoveTarget* target) {
+    if (target->deferred == NULL) return;
+    Execute(psprintf("SET CONSTRAINTS %s IMMEDIATE", target->deferred), 0, NULL, NULL);
+    Execute(psprintf("SET CONSTRAINTS %s DEFERRED", target->deferred), 0, NULL, NULL);
+}
+
+WrittenRows InsertBySql(const MoveTarget* target, const ClaimedRows* claimed, const int* which, int count,
+                        bool plain, bool* fatal) {
+    WrittenRows written = {0, 0, (int*)palloc(sizeof(int) * count), 0};
+    if (SPI_connect() != SPI_OK_CONNECT) elog(ERROR, "SPI_connect failed");
+    Tuplestorestate* rows = BatchRows(target, claimed, which, count);
+    RegisterRows("vm_batch", target->row, rows, count);
+    int64 all = plain ? InsertPlainly(target) : Upsert(target, &written.inserted);
+    if (plain) written.inserted = all;
     written.updated = all - written.inserted;
-    if (target->partitioned && target->options.on_conflict != OnConflict::Keep)
+    if (!plain && target->partitioned && target->options.on_conflict != OnConflict::Keep)
         CountUpdated(target, &written, all);
     if (all != count) FindKept(target, &written, count);
     if (written.nkept > 0 && target->options.on_conflict == OnConflict::Error)
         RefuseConflict(target, &written, fatal);
-    if (target->deferred != NULL) {
-        Execute(psprintf("SET CONSTRAINTS %s IMMEDIATE", target->deferred), 0, NULL, NULL);
-        Execute(psprintf("SET CONSTRAINTS %s DEFERRED", target->deferred), 0, NULL, NULL);
-    }
+    CheckDeferred(target);
     tuplestore_end(rows);
     SPI_finish();
     return written;

@@ -1,4 +1,4 @@
-// Rows straight into the parent's heap and indexes, a thousand at a time.
+// Rows straight into the parent's heap and indexes, some at a time.
 #include "pg/move_insert.h"
 
 extern "C" {
@@ -7,8 +7,9 @@ extern "C" {
 #include <utils/snapmgr.h>
 }
 
-static constexpr int kAtOnce = 1000;
-static constexpr Size kBytesAtOnce = 1024 * 1024;
+// Few enough to be in the processor's cache still when the indexes are filled.
+static constexpr int kAtOnce = 100;
+static constexpr Size kBytesAtOnce = 256 * 1024;
 
 // Puts one stored row into the indexes; false if a unique index has its key, or may have.
 static bool Indexed(ResultRelInfo* result, TupleTableSlot* slot, EState* estate) {

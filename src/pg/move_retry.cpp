@@ -25,11 +25,11 @@ bool MoveRefusedRow(Oid schema, Oid child, Datum staged_row) {
         if (text != NULL) values[i] = TextAs(att, text);
     }
     target->native_insert = false;  // one row, and the parent's own words if it is refused again
-    ClaimedRows claimed = {CurrentMemoryContext, 1, 0, NULL, (HeapTuple*)palloc(sizeof(HeapTuple))};
+    ClaimedRows claimed = {1, 0, NULL, (HeapTuple*)palloc(sizeof(HeapTuple))};
     claimed.rows[0] = heap_form_tuple(target->row, values, nulls);
     int which = 0;
     bool fatal = false;
-    WrittenRows written = InsertBySql(target, &claimed, &which, 1, &fatal);
+    WrittenRows written = InsertBySql(target, &claimed, &which, 1, false, &fatal);
     LeaveSafePath(path);
     CloseTarget(target);
     MemoryContextDelete(target->context);

@@ -63,6 +63,8 @@ static void Wait(MoveRun* run, const char* reason, TimestampTz until) {
     TimestampTz now = Now();
     if (progress->waits_for[0] == '\0') progress->waiting_since = now;
     strlcpy(progress->waits_for, reason, sizeof(progress->waits_for));
+    // Others may go on where this one waits.
+    if (run->scanning) EndScan(run->target, &run->scan);
     if (news) WriteProgress(run->target, progress, "waiting", NULL);
     TellProgress(run->target, progress);
     int64 us = Min(Max(until - now, 1000), kSlice);
@@ -96,6 +98,7 @@ static void EndRound(MoveRun* run) {
         if (run->progress.waits_for[0] == '\0') run->progress.waiting_since = Now();
         strlcpy(run->progress.waits_for, reason, sizeof(run->progress.waits_for));
         BackOff(run);
+        EndScan(run->target, &run->scan);
         BeginRoundOfRest(&run->scan);
     } else if (run->rows_since_whole > 0 && run->rounds < kMostRounds) {
         run->rounds++;

@@ -166,25 +166,33 @@ static ItemPointerData* RowsBetween(const MoveTarget* target, MovePlace from, Mo
     return tids;
 }
 
+bool NextStretch(const MoveTarget* target, MoveScan* scan, MovePlace* to) {
+    while (MoreAhead(target, scan)) {
+        CHECK_FOR_INTERRUPTS();
+        *to = LegEnd(scan);
+        if (!scan->share) return true;
+        bool skipped;
+        MovePlace chunk = EnterChunk(target, scan, &skipped);
+        if (Before(chunk, *to)) *to = chunk;
+        if (!skipped) return true;
+        scan->skipped = true;
+        NoteRest(scan, scan->at, *to);
+        scan->at = *to;
+    }
+    return false;
+}
+
+bool StretchIsBatch(const MoveScan* scan, int count) {
+    return scan->share && count > 0 && scan->at.block % kChunkBlocks == 0;
+}
+
 ItemPointerData* NextRows(const MoveTarget* target, MoveScan* scan, int want, int* count, bool* more) {
     ItemPointerData* rows = (ItemPointerData*)palloc(sizeof(ItemPointerData) * want);
     *count = 0;
     *more = false;
     BlockNumber empty = 1;  // blocks to try after a stretch without rows
-    while (MoreAhead(target, scan)) {
-        CHECK_FOR_INTERRUPTS();
-        MovePlace to = LegEnd(scan);
-        if (scan->share) {
-            bool skipped;
-            MovePlace chunk = EnterChunk(target, scan, &skipped);
-            if (Before(chunk, to)) to = chunk;
-            if (skipped) {
-                scan->skipped = true;
-                NoteRest(scan, scan->at, to);
-                scan->at = to;
-                continue;
-            }
-        }
+    MovePlace to;
+    while (NextStretch(target, scan, &to)) {
         double blocks = (want - *count + 1) / Max(scan->rows_per_block, 0.001) + 1;
         BlockNumber span = (BlockNumber)Min(Max(blocks, empty), kMostBlocks);
         MovePlace near = {scan->at.block + span, 0};
@@ -202,13 +210,12 @@ ItemPointerData* NextRows(const MoveTarget* target, MoveScan* scan, int want, in
         if (taken > 0) memcpy(rows + *count, tids, sizeof(ItemPointerData) * taken);
         *count += taken;
         if (found > taken) {
-            scan->at = {ItemPointerGetBlockNumber(&tids[taken]), ItemPointerGetOffsetNumber(&tids[taken])};
+            scan->at = PlaceOf(&tids[taken]);
             *more = true;
             break;
         }
         scan->at = to;
-        // With others at work the next chunk may not be ours: what is here is a batch.
-        if (scan->share && *count > 0 && (to.block % kChunkBlocks == 0)) break;
+        if (StretchIsBatch(scan, *count)) break;
     }
     return rows;
 }

@@ -31,6 +31,10 @@ struct MoveScan {
     MovePlace rest_to;
 };
 
+inline MovePlace PlaceOf(const ItemPointerData* tid) {
+    return MovePlace{ItemPointerGetBlockNumber(tid), ItemPointerGetOffsetNumber(tid)};
+}
+
 // Starts a round where the last move with the same filter ended.
 MoveScan BeginScan(const MoveTarget* target, bool share);
 
@@ -46,6 +50,13 @@ void NoteBusy(MoveScan* scan, MovePlace place);
 
 // Undoes what was scanned since `before`, but for the chunk's lock.
 void ReturnTo(MoveScan* scan, const MoveScan* before);
+
+// The stretch that comes next: from scan->at to *to, which is not part of it. False if the round is complete.
+bool NextStretch(const MoveTarget* target, MoveScan* scan, MovePlace* to);
+
+// At the end of a stretch: whether `count` rows are a batch. With others at work the next chunk may not be
+// ours.
+bool StretchIsBatch(const MoveScan* scan, int count);
 
 // The next rows that have their document and match the filter: *count of them, `want` at most, in the order
 // of the table, allocated in the current context; *more says whether further ones were seen. Fewer than

@@ -218,6 +218,9 @@ MoveTarget* BuildTarget(Oid schema, Oid child, const MoveOptions* options, Memor
     MemoryContext caller = MemoryContextSwitchTo(context);
     MoveTarget* target = (MoveTarget*)palloc0(sizeof(MoveTarget));
     target->context = context;
+    constexpr Size kKept = 2 * 1024 * 1024;
+    target->rows =
+        AllocSetContextCreate(context, "voucher_migrate batch", kKept, kKept, ALLOCSET_DEFAULT_MAXSIZE);
     target->schema = schema;
     target->options = *options;
     target->options.filter = options->filter ? pstrdup(options->filter) : NULL;

@@ -22,7 +22,8 @@ struct MoveOptions {
 // OpenTarget and CloseTarget.
 struct MoveTarget {
     MemoryContext context;
-    Oid schema;  // of the extension
+    MemoryContext rows;  // for the rows of a batch; keeps its memory when it is reset
+    Oid schema;          // of the extension
     Oid child_oid;
     Oid parent_oid;
     Relation child;
@@ -60,6 +61,7 @@ struct MoveTarget {
     char* conflict_clause;  // ON CONFLICT …
     char* deferred;         // names of the parent's deferred constraints, or NULL
     bool has_id;
+    mutable int conflicts_expected;  // batches for which a plain INSERT is not worth trying
 };
 
 // The parent of a child: what it inherits, or what vm_create_child noted. Error: none, or several (42809).
