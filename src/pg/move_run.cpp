@@ -9,6 +9,7 @@
 
 extern "C" {
 #include <executor/instrument.h>
+#include <common/pg_prng.h>
 #include <nodes/parsenodes.h>
 #include <pgstat.h>
 #include <storage/ipc.h>
@@ -48,7 +49,8 @@ static TimestampTz Now(void) {
 
 static void BackOff(MoveRun* run) {
     run->back_off = run->back_off == 0 ? 50 * 1000 : Min(run->back_off * 2, kLongestBackOff);
-    run->wake_at = Now() + run->back_off;
+    // Not in step with another move that does the same.
+    run->wake_at = Now() + run->back_off / 2 + (int64)(run->back_off * pg_prng_double(&pg_global_prng_state));
 }
 
 static void End(MoveRun* run, const char* state, const char* why) {
@@ -92,13 +94,13 @@ static char* ReasonToWait(MoveRun* run, const MoveControl* control, TimestampTz*
 // at work that may never be, so some rounds are enough.
 static void EndRound(MoveRun* run) {
     constexpr int kMostRounds = 10;
+    EndScan(run->target, &run->scan);
     if (run->busy_in_round > 0 || run->scan.skipped) {
         const char* reason =
             run->scan.skipped ? "another move of the same child" : "rows that other sessions hold";
         if (run->progress.waits_for[0] == '\0') run->progress.waiting_since = Now();
         strlcpy(run->progress.waits_for, reason, sizeof(run->progress.waits_for));
         BackOff(run);
-        EndScan(run->target, &run->scan);
         BeginRoundOfRest(&run->scan);
     } else if (run->rows_since_whole > 0 && run->rounds < kMostRounds) {
         run->rounds++;

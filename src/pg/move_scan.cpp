@@ -58,12 +58,12 @@ void BeginRoundOfRest(MoveScan* scan) {
     scan->at = scan->rest_from;
     scan->start = scan->rest_to;
     scan->wrapped = true;
-    scan->done = scan->skipped = scan->rest = false;
+    scan->done = scan->skipped = scan->rest = scan->share = false;
 }
 
 void BeginWholeRound(MoveScan* scan) {
     scan->start = scan->at = MovePlace{0, 0};
-    scan->wrapped = scan->done = scan->skipped = scan->rest = false;
+    scan->wrapped = scan->done = scan->skipped = scan->rest = scan->share = false;
     scan->end = 0;
 }
 

@@ -38,10 +38,10 @@ inline MovePlace PlaceOf(const ItemPointerData* tid) {
 // Starts a round where the last move with the same filter ended.
 MoveScan BeginScan(const MoveTarget* target, bool share);
 
-// Another round, over everything.
+// Another round, over everything. Little is left by then: it is shared row by row, without locks on chunks.
 void BeginWholeRound(MoveScan* scan);
 
-// Another round, over the part in which something was left: chunks of another mover, and what NoteBusy was
+// The same, over the part in which something was left: chunks of another mover, and what NoteBusy was
 // told.
 void BeginRoundOfRest(MoveScan* scan);
 

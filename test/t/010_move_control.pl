@@ -11,8 +11,15 @@ use VmTest;
 my $node = new_cluster('move_control');
 create_shop($node);
 
-sub run_sql { return $node->safe_psql('postgres', $_[0]) }
-sub call { return begin_session($node, 'CALL vm_move(' . join(', ', "'feed'", 'quiet => true', @_) . ')') }
+sub run_sql
+{
+	return $node->safe_psql('postgres', $_[0]);
+}
+
+sub call
+{
+	return begin_session($node, 'CALL vm_move(' . join(', ', "'feed'", 'quiet => true', @_) . ')');
+}
 
 # Another session, with a transaction that stays open.
 sub open_session
@@ -38,7 +45,11 @@ my @gated = (
 	'max_batch_size => 100',
 	'max_rows_per_second => 2000',
 	'throttle_query => $$SELECT closed AND EXISTS (SELECT FROM vm_move_batches) FROM gate$$');
-sub gate { return run_sql("UPDATE gate SET closed = $_[0]") }
+
+sub gate
+{
+	return run_sql("UPDATE gate SET closed = $_[0]");
+}
 
 sub gated_move
 {
@@ -266,11 +277,27 @@ fill($node, 1, 2000);
 ends_done(call(q{filter => $$id <> 'k1990'$$}), 'all rows but one');
 $writer = open_session("INSERT INTO shop VALUES ('k1990', 'application', now())");
 $mover = call('lock_timeout_ms => 10');
-wait_until($node, 'a row that is in the way again and again', 'busy > 12 OR state NOT IN (\'running\', \'waiting\') FROM vm_progress ORDER BY move_id DESC LIMIT 1');
+wait_until($node, 'a row that is in the way again and again', "bool_or(busy > 12 OR ended_at IS NOT NULL) FROM vm_progress WHERE move_id > (SELECT min(move_id) FROM vm_move_run)");
 like(last_move($node, 'state'), qr/^(running|waiting)$/, '… is not given up');
 commit($writer, 'ROLLBACK');
 ends_done($mover, 'once the key is free');
 one_place($node, 2000, '… it moves');
+
+# Two movers share the child although the first batch of each had to be taken back.
+fill($node, 1, 12_000, 1400);
+$writer = open_session("INSERT INTO shop VALUES ('k1', 'application', now())");
+$other = open_session("INSERT INTO shop VALUES ('k12000', 'application', now())");
+run_sql("SELECT vm_pause_move('feed')");
+@movers = map { call('max_rows_per_second => 4000') } 1 .. 2;
+wait_until($node, 'two movers wait', "count(*) = 2 FROM vm_progress WHERE state = 'waiting'");
+run_sql("SELECT vm_resume_move('feed')");
+wait_until($node, '… begin with a row that is in the way, and move the others', '(SELECT count(*) FROM ONLY shop) = 11998');
+is(run_sql('SELECT min(rows_done) > 0 FROM vm_progress'), 't', '… both of them');
+is(run_sql("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objsubid = 30"), '2', '… and are at it still');
+commit($_, 'ROLLBACK') for $writer, $other;
+is((end_session($_))[1], '', '… until the keys are free') for @movers;
+one_place($node, 12_000, '… every row once');
+is(run_sql("SELECT sum(inserted), bool_and(state = 'done') FROM vm_progress"), '12000|t', '… done');
 
 # Limits say who they are while they hold a move back.
 for my $limit ('max_rows_per_second => 100', 'max_wal_per_second => 10000')
@@ -401,7 +428,7 @@ sub fails
 	gate('false');
 	my ($out, $err) = end_session($session);
 	like($err, qr/\AERROR:  $error\n/, "$name: the error");
-	like($err, qr/^DETAIL:  $moved rows have moved and stay moved;/m, '… with what has moved');
+	like($err, qr/^DETAIL:  (\S.* )?$moved rows have moved and stay moved;/m, '… with what has moved');
 	is($out, "alive\n0", '… the session goes on, without locks');
 	is(last_move($node, 'state, rows_done'), "failed|$moved", '… on record');
 	return;

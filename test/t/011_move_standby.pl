@@ -80,7 +80,7 @@ $subscriber->wait_for_subscription_sync($primary, 'moved');
 is($subscriber->safe_psql('postgres', 'SELECT (SELECT count(*) FROM ONLY shop), (SELECT count(*) FROM feed)'), '200|1000', 'a subscriber has parent and child');
 ($out, $err) = end_session(begin_session($primary, q{CALL vm_move('feed', quiet => true, max_batch_size => 300)}));
 is($err, '', 'the child is moved');
-is(last_move($primary, 'state, inserted, updated, kept, path'), 'done|800|100|100|native', '… natively');
+is(last_move($primary, 'state, inserted, updated, kept, path'), 'done|800|100|100|native', '… natively, with rows that the parent has');
 $primary->wait_for_catchup('moved');
 one_place($subscriber, 1000, '… on the subscriber, too');
 is($subscriber->safe_psql('postgres', $content), $primary->safe_psql('postgres', $content), '… as they are on the publisher');
