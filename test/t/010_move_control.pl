@@ -380,17 +380,6 @@ run_sql('DROP TRIGGER hang ON shop');
 changed('a trigger of the child', 'CREATE TRIGGER hang BEFORE DELETE ON feed FOR EACH ROW WHEN (old.id = \'k0\') EXECUTE FUNCTION hang()', 'SELECT path FROM vm_progress', 'native, SQL DELETE under a lock: the child has triggers on DELETE');
 run_sql('DROP TRIGGER hang ON feed');
 
-# The change asks for a stronger lock, which another session does not let it have yet.
-$mover = gated_move('a trigger of the child and a writer');
-run_sql('CREATE TRIGGER hang BEFORE DELETE ON feed FOR EACH ROW WHEN (old.id = \'k0\') EXECUTE FUNCTION hang()');
-$writer = open_session("LOCK TABLE feed IN ROW EXCLUSIVE MODE");
-gate('false');
-wait_until($node, '… waits for the lock', "waits_for = 'a lock that another session holds' FROM vm_progress");
-commit($writer);
-ends_done($mover, '… and goes on');
-one_place($node, 3000, '… all rows move');
-run_sql('DROP TRIGGER hang ON feed');
-
 # A child that is emptied.
 $mover = gated_move('TRUNCATE');
 my $moved = run_sql('SELECT count(*) FROM ONLY shop');
@@ -445,6 +434,17 @@ fails('no key any more', 'ALTER TABLE shop DROP CONSTRAINT shop_pkey; DROP INDEX
 run_sql('ALTER TABLE shop ADD PRIMARY KEY (id)');
 ends_done(call(), 'CALL again');
 one_place($node, 3000, '… moves the rest');
+
+# The change asks for a stronger lock, which another session does not let it have yet.
+$mover = gated_move('a trigger of the child and a writer');
+run_sql('CREATE TRIGGER hang BEFORE DELETE ON feed FOR EACH ROW WHEN (old.id = \'k0\') EXECUTE FUNCTION hang()');
+$writer = open_session("LOCK TABLE feed IN ROW EXCLUSIVE MODE");
+gate('false');
+wait_until($node, '… waits for the lock', "waits_for = 'a lock that another session holds' FROM vm_progress");
+commit($writer);
+ends_done($mover, '… and goes on');
+one_place($node, 3000, '… all rows move');
+run_sql('DROP TRIGGER hang ON feed');
 
 server_survived($node);
 $node->stop;
