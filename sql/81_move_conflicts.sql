@@ -94,3 +94,21 @@ DROP PROCEDURE fill();
 DROP TABLE shop CASCADE;
 SELECT vm_drop_mapping('shop');
 DELETE FROM vm_anomaly;
+
+-- One key several times in the child, found in different batches: the newest moves, the others are recorded, once there is an
+-- index to find them by.
+SELECT vm_define_mapping('shop', '{"watermark": ["updated_at"]}');
+CREATE TABLE shop (id text PRIMARY KEY, code text, updated_at timestamptz);
+CREATE TABLE staged (_id text, _doc text) INHERITS (shop);
+CREATE TRIGGER t BEFORE INSERT OR UPDATE OF _doc ON staged FOR EACH ROW EXECUTE FUNCTION vm_transform('shop', 'T', 'P');
+CREATE INDEX ON staged (id);
+INSERT INTO staged (_id, _doc) SELECT i, format('{"id": "%s", "code": "version %s", "updated_at": %s}', i % 4, i, i) FROM generate_series(1, 12) i;
+SELECT * FROM vm_move_batch('staged', 1);
+SELECT _id, incoming ->> 'code' AS incoming, stored ->> 'code' AS stored FROM vm_anomaly ORDER BY anomaly_id;
+CALL vm_move('staged', max_batch_size => 1, quiet => true);
+SELECT id, code FROM ONLY shop ORDER BY id;
+SELECT count(*) AS recorded FROM vm_anomaly;
+DROP TABLE shop CASCADE;
+SELECT vm_drop_mapping('shop');
+DELETE FROM vm_anomaly;
+TRUNCATE vm_move_batches, vm_move_run;

@@ -126,12 +126,14 @@ static ClaimedRows* NewClaimedRows(int most) {
 
 ClaimedRows* ClaimNextRows(const MoveTarget* target, MoveScan* scan, int want, bool* more) {
     // Where nothing has to be asked by SQL the rows are taken as they are read.
-    bool chosen = target->options.filter != NULL || !target->native_delete;
+    bool chosen = target->options.filter != NULL || !target->native_delete || target->same_keys;
     int count = 0;
     *more = false;
     ItemPointerData* tids = chosen ? NextRows(target, scan, want, &count, more) : NULL;
 
-    ClaimedRows* claimed = NewClaimedRows(want);
+    if (target->same_keys && count > 0) tids = WithSameKeys(target, tids, &count);
+
+    ClaimedRows* claimed = NewClaimedRows(Max(want, count));
     Claim claim = {};
     claim.target = target;
     claim.scan = scan;

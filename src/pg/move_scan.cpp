@@ -143,6 +143,16 @@ SqlResult RunWithFilter(const MoveTarget* target, const char* sql, const SqlArg*
     return result;
 }
 
+static ItemPointerData* SortedTids(Datum array, int* count) {
+    Datum* datums;
+    deconstruct_array(DatumGetArrayTypeP(array), TIDOID, sizeof(ItemPointerData), false, TYPALIGN_SHORT,
+                      &datums, NULL, count);
+    ItemPointerData* tids = (ItemPointerData*)palloc(sizeof(ItemPointerData) * *count);
+    for (int i = 0; i < *count; i++) tids[i] = *(ItemPointer)DatumGetPointer(datums[i]);
+    qsort(tids, *count, sizeof(ItemPointerData), CompareTids);
+    return tids;
+}
+
 // The rows between two places, sorted.
 static ItemPointerData* RowsBetween(const MoveTarget* target, MovePlace from, MovePlace to, int* count) {
     ItemPointerData first = TidOf(from), last = TidOf(to);
@@ -157,13 +167,26 @@ static ItemPointerData* RowsBetween(const MoveTarget* target, MovePlace from, Mo
         args, 2);
     *count = 0;
     if (chosen.null[0]) return NULL;
-    Datum* datums;
-    deconstruct_array(DatumGetArrayTypeP(chosen.value[0]), TIDOID, sizeof(ItemPointerData), false,
-                      TYPALIGN_SHORT, &datums, NULL, count);
-    ItemPointerData* tids = (ItemPointerData*)palloc(sizeof(ItemPointerData) * *count);
-    for (int i = 0; i < *count; i++) tids[i] = *(ItemPointer)DatumGetPointer(datums[i]);
-    qsort(tids, *count, sizeof(ItemPointerData), CompareTids);
-    return tids;
+    return SortedTids(chosen.value[0], count);
+}
+
+ItemPointerData* WithSameKeys(const MoveTarget* target, ItemPointerData* rows, int* count) {
+    Datum* tids = (Datum*)palloc(sizeof(Datum) * *count);
+    for (int i = 0; i < *count; i++) tids[i] = PointerGetDatum(&rows[i]);
+    SqlArg args[] = {{TIDARRAYOID,
+                      PointerGetDatum(construct_array(tids, *count, TIDOID, sizeof(ItemPointerData), false,
+                                                      TYPALIGN_SHORT)),
+                      false}};
+    SqlResult all = RunWithFilter(target,
+                                  psprintf("SELECT pg_catalog.array_agg(vm_a.vm_tid) FROM (SELECT ctid AS "
+                                           "vm_tid, _doc AS vm_doc, %s FROM ONLY "
+                                           "%s WHERE %s\n) vm_a WHERE vm_a.vm_doc IS NOT NULL AND ROW(%s) IN "
+                                           "(SELECT %s FROM ONLY %s vm_b WHERE "
+                                           "vm_b.ctid OPERATOR(pg_catalog.=) ANY ($1))",
+                                           target->key, target->child_name, FilterOf(target), target->key,
+                                           target->key, target->child_name),
+                                  args, 1);
+    return all.null[0] ? rows : SortedTids(all.value[0], count);
 }
 
 bool NextStretch(const MoveTarget* target, MoveScan* scan, MovePlace* to) {

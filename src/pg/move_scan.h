@@ -64,6 +64,9 @@ bool StretchIsBatch(const MoveScan* scan, int count);
 // search_path.
 ItemPointerData* NextRows(const MoveTarget* target, MoveScan* scan, int want, int* count, bool* more);
 
+// The same rows and all others of the child that match the filter and have a key of theirs; *count changes.
+ItemPointerData* WithSameKeys(const MoveTarget* target, ItemPointerData* rows, int* count);
+
 // Remembers the place for the next move; part of the transaction. Left to the other one if two do so at once.
 void SavePlace(const MoveTarget* target, const MoveScan* scan);
 

@@ -125,6 +125,21 @@ static bool UniqueInChild(Oid child, Oid key) {
         .found;
 }
 
+// Whether the child has an index to find the rows of a key by.
+static bool KeyIsIndexed(Oid child, Oid key) {
+    SqlArg args[] = {OidArg(OIDOID, child), OidArg(OIDOID, key)};
+    return RunSql(
+               "SELECT true FROM pg_index i JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = "
+               "i.indkey[0] "
+               "WHERE i.indrelid = $1 AND i.indisvalid AND i.indpred IS NULL AND a.attname IN (SELECT "
+               "b.attname FROM "
+               "pg_index k JOIN pg_attribute b ON b.attrelid = k.indrelid AND b.attnum = ANY "
+               "(k.indkey[0:k.indnkeyatts "
+               "- 1]) WHERE k.indexrelid = $2)",
+               args, 2, 1)
+        .found;
+}
+
 // Checked for each row inside the batch's subtransaction, not at the commit, where no row could be blamed.
 static char* DeferredConstraints(Oid parent) {
     SqlArg args[] = {OidArg(OIDOID, parent)};
@@ -167,6 +182,7 @@ static void BuildSql(MoveTarget* target) {
 
     Oid key_index = KeyIndexOf(parent, target->options.key_index);
     target->unique = UniqueInChild(RelationGetRelid(child), key_index);
+    target->same_keys = !target->unique && KeyIsIndexed(RelationGetRelid(child), key_index);
     Relation index = relation_open(key_index, AccessShareLock);
     Form_pg_index key = index->rd_index;
     for (int i = 0; i < desc->natts; i++) {

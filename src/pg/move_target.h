@@ -42,6 +42,7 @@ struct MoveTarget {
     bool partitioned;   // the parent
     bool row_security;  // of the parent, for the caller
     bool unique;        // a key stands in the child once
+    bool same_keys;     // else: rows with one key are found by an index of the child, and move together
     AttrNumber* map;    // for each column of the parent the child's, 0 for none
     int needed;         // columns of the child to read
     TupleDesc row;      // the parent's columns and vm_n, an integer: the row's number in its batch

@@ -5,8 +5,7 @@ WITH goals (nr, what, label, unit, goal) AS (VALUES
     (3, 'copy unlogged', 'COPY, unlogged child without indexes', 'µs/row', 3),
     (4, 'copy logged', 'COPY, logged child with the parent''s indexes', 'µs/row', 2),
     (5, 'hex', '`hex_to_bigint`', 'ns/call', 40),
-    (6, 'array', '`json_arr2int_arr`', 'ns/call', 30),
-    (7, 'move', 'Move to the parent, in batches', 'µs/row', NULL)
+    (6, 'array', '`json_arr2int_arr`', 'ns/call', 30)
 ), pairs AS (
     SELECT a.what, a.value AS article, n.value AS native, a.value / nullif(n.value, 0) AS ratio
     FROM bench.measured a JOIN bench.measured n USING (what, round)
@@ -20,7 +19,7 @@ WITH goals (nr, what, label, unit, goal) AS (VALUES
     SELECT nr, format('| %s | %s %s | %s %s | **%s×** | %s |', label,
         round(article::numeric, CASE WHEN article < 100 THEN 2 ELSE 0 END), unit,
         round(native::numeric, CASE WHEN native < 100 THEN 2 ELSE 0 END), unit, round(ratio::numeric, 1),
-        coalesce('≥ ' || trim_scale(goal) || '×' || CASE WHEN ratio < goal THEN ', missed' ELSE '' END, ''))
+        '≥ ' || trim_scale(goal) || '×' || CASE WHEN ratio < goal THEN ', missed' ELSE '' END)
     FROM goals JOIN medians USING (what)
     UNION ALL
     SELECT 8, format('| Memory of a backend: after 100,000 rows, a million more | | %s MB, %s MB | | flat%s |',
