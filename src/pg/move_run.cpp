@@ -53,6 +53,12 @@ static void BackOff(MoveRun* run) {
     run->wake_at = Now() + run->back_off / 2 + (int64)(run->back_off * pg_prng_double(&pg_global_prng_state));
 }
 
+// What it waits for, from now on unless it has been waiting already.
+static void NoteWait(MoveProgress* progress, const char* reason) {
+    if (progress->waits_for[0] == '\0') progress->waiting_since = Now();
+    snprintf(progress->waits_for, sizeof(progress->waits_for), "%s", reason);
+}
+
 static void End(MoveRun* run, const char* state, const char* why) {
     run->state = state;
     run->over = MemoryContextStrdup(MemoryContextGetParent(run->step), why);
@@ -63,8 +69,7 @@ static void Wait(MoveRun* run, const char* reason, TimestampTz until) {
     MoveProgress* progress = &run->progress;
     bool news = strncmp(progress->waits_for, reason, strcspn(reason, ",")) != 0;
     TimestampTz now = Now();
-    if (progress->waits_for[0] == '\0') progress->waiting_since = now;
-    strlcpy(progress->waits_for, reason, sizeof(progress->waits_for));
+    NoteWait(progress, reason);
     // Others may go on where this one waits.
     if (run->scanning) EndScan(run->target, &run->scan);
     if (news) WriteProgress(run->target, progress, "waiting", NULL);
@@ -98,8 +103,7 @@ static void EndRound(MoveRun* run) {
     if (run->busy_in_round > 0 || run->scan.skipped) {
         const char* reason =
             run->scan.skipped ? "another move of the same child" : "rows that other sessions hold";
-        if (run->progress.waits_for[0] == '\0') run->progress.waiting_since = Now();
-        strlcpy(run->progress.waits_for, reason, sizeof(run->progress.waits_for));
+        NoteWait(&run->progress, reason);
         BackOff(run);
         BeginRoundOfRest(&run->scan);
     } else if (run->rows_since_whole > 0 && run->rounds < kMostRounds) {
@@ -197,8 +201,7 @@ static void Yielded(MoveRun* run, const MoveScan* before) {
     } else {
         ReturnTo(&run->scan, before);
     }
-    if (run->progress.waits_for[0] == '\0') run->progress.waiting_since = Now();
-    strlcpy(run->progress.waits_for, "a lock that another session holds", sizeof(run->progress.waits_for));
+    NoteWait(&run->progress, "a lock that another session holds");
     BackOff(run);
 }
 
