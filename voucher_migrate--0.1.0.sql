@@ -361,7 +361,8 @@ COMMENT ON COLUMN vm_move_run.on_conflict IS 'what became of rows whose key stoo
 COMMENT ON COLUMN vm_move_run.locking IS 'claim: rows were taken without waiting; lock: the child was locked for each batch';
 COMMENT ON COLUMN vm_move_run.path IS 'native, or SQL and why';
 COMMENT ON COLUMN vm_move_run.state IS 'as the move last wrote it; vm_progress knows whether it is still true';
-COMMENT ON COLUMN vm_move_run.rows_estimated IS 'rows to move, as the planner saw it at the start';
+COMMENT ON COLUMN vm_move_run.rows_estimated IS
+'rows to move: as the planner sees it, then by how much of the child has been gone through';
 COMMENT ON COLUMN vm_move_run.inserted IS 'rows that were new to the parent';
 COMMENT ON COLUMN vm_move_run.updated IS 'rows that replaced one of the parent''s';
 COMMENT ON COLUMN vm_move_run.kept IS 'rows that lost to one of the parent''s; in vm_anomaly if they differ';
@@ -409,7 +410,8 @@ COMMENT ON COLUMN vm_progress.move_id IS 'number of the move';
 COMMENT ON COLUMN vm_progress.child IS 'child table';
 COMMENT ON COLUMN vm_progress.state IS 'running, waiting, done, stopped, canceled, failed; interrupted: its session is gone';
 COMMENT ON COLUMN vm_progress.rows_done IS 'moved or quarantined';
-COMMENT ON COLUMN vm_progress.rows_estimated IS 'rows to move, as the planner saw it at the start';
+COMMENT ON COLUMN vm_progress.rows_estimated IS
+'rows to move: as the planner sees it, then by how much of the child has been gone through';
 COMMENT ON COLUMN vm_progress.percent IS 'rows_done of rows_estimated';
 COMMENT ON COLUMN vm_progress.rows_per_second IS 'lately; of an ended move, over all';
 COMMENT ON COLUMN vm_progress.eta IS 'time left at that rate';

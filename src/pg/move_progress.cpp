@@ -93,15 +93,18 @@ void WriteProgress(const MoveTarget* target, const MoveProgress* progress, const
                      {FLOAT8OID, Float8GetDatum(rate), false},
                      TextArg(error),
                      {BOOLOID, BoolGetDatum(ended), false},
-                     TextArg(target->path)};
+                     TextArg(target->path),
+                     Int8Arg(strcmp(state, "done") == 0 ? RowsDone(progress)
+                                                        : Max(progress->estimated, RowsDone(progress)))};
     AsOwner owner = EnterAsOwner(target->schema);
-    RunSql(
+    RunSavedSql(
         psprintf(
             "UPDATE %s SET state = $2, inserted = $3, updated = $4, kept = $5, busy = $6, quarantined = $7, "
             "batches = $8, batch_size = $9, wal_bytes = $10, waits_for = $11, waiting_since = $12, "
             "rows_per_second = round($13::numeric), last_error = coalesce($14, last_error), ended_at = CASE "
             "WHEN "
-            "$15 THEN clock_timestamp() END, path = $16, last_seen_at = clock_timestamp() WHERE move_id = $1",
+            "$15 THEN clock_timestamp() END, path = $16, rows_estimated = $17, "
+            "last_seen_at = clock_timestamp() WHERE move_id = $1",
             ExtensionName(target->schema, "vm_move_run")),
         args, lengthof(args), 0);
     LeaveAsOwner(owner);

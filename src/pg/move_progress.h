@@ -11,7 +11,8 @@ struct MoveProgress {
     int64 batches;
     int batch_size;
     uint64 wal_bytes;
-    int64 estimated;  // rows to move, by the planner
+    int64
+        estimated;  // rows to move: by the planner first, then by how much of the child has been gone through
     TimestampTz began;
     char waits_for[128];  // "": it works
     TimestampTz waiting_since;

@@ -39,8 +39,9 @@ struct MoveRun {
     int64 busy_in_round;
     int64 rows_since_whole;  // found or left since the last whole round began
     int rounds;              // whole ones after the first
-    const char* over;        // why it ends; NULL: it goes on
-    const char* state;       // to be recorded then
+    int64 first_round_rows;
+    const char* over;   // why it ends; NULL: it goes on
+    const char* state;  // to be recorded then
 };
 
 static TimestampTz Now(void) {
@@ -116,6 +117,17 @@ static void EndRound(MoveRun* run) {
     run->busy_in_round = 0;
 }
 
+// Rows to move in all, by how much of the child has been gone through: better than what the planner said,
+// soon.
+static void Estimate(MoveRun* run, int64 rows) {
+    const MoveScan* scan = &run->scan;
+    MoveProgress* progress = &run->progress;
+    run->first_round_rows += rows;
+    if (run->rounds > 0 || scan->wrapped || scan->end <= scan->start.block) return;
+    double passed = (double)(scan->at.block - scan->start.block) / (scan->end - scan->start.block);
+    if (passed > 0.02) progress->estimated = (int64)(run->first_round_rows / passed);
+}
+
 static void Batch(MoveRun* run) {
     MoveProgress* progress = &run->progress;
     TimestampTz began = Now();
@@ -153,6 +165,7 @@ static void Batch(MoveRun* run) {
     RecordBatch(run->target, progress->move_id, &counts, began, progress->waited_us, wal);
     progress->waited_us = 0;
     SavePlace(run->target, &run->scan);
+    Estimate(run, rows);
     if (run->scan.done) EndRound(run);
     WriteProgress(run->target, progress, progress->waits_for[0] ? "waiting" : "running", NULL);
     TellProgress(run->target, progress);
@@ -254,6 +267,7 @@ static void Run(MoveRun* run) {
             run->rows_since_whole = before.rows_since_whole;
             run->busy_in_round = before.busy_in_round;
             run->rounds = before.rounds;
+            run->first_round_rows = before.first_round_rows;
             run->over = before.over;
             if (!InTheWay(error)) Fail(run, error);
             Yielded(run, &before.scan);

@@ -58,8 +58,7 @@ sample=$(ask "SELECT max(doc) FROM demo.keys")
 
 if [[ -n $(ask "SELECT demo.key_of('$name')") ]]; then
     title 'The move'
-    type_sql "SELECT * FROM vm_move_batch('$child', 1000);"
-    move_all "$child" 1000 ''
+    show <<<"CALL vm_move('$child');"
 else
     say 'Nothing says which rows of parent and child are the same, as no key was proposed: the rows stay in the child.'
 fi
