@@ -68,7 +68,7 @@ static void RunDry(Batch* batch) {
     ResourceOwner owner = CurrentResourceOwner;
     BeginInternalSubTransaction(NULL);
     MemoryContextSwitchTo(context);
-    batch->target = OpenTarget(batch->target);
+    OpenTarget(&batch->target);
     RunBatch(batch, true);
     CloseTarget(batch->target);
     RollbackAndReleaseCurrentSubTransaction();
@@ -104,7 +104,7 @@ Datum vm_move_batch(PG_FUNCTION_ARGS) {
     if (PG_GETARG_BOOL(5)) {
         RunDry(&batch);
     } else {
-        batch.target = OpenTarget(batch.target);
+        OpenTarget(&batch.target);
         RunBatch(&batch, false);
         CloseTarget(batch.target);
     }

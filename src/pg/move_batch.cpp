@@ -4,10 +4,19 @@
 #include "pg/move_insert.h"
 #include "pg/tables.h"
 
+extern "C" {
+#include <access/xlog.h>
+#include <catalog/catalog.h>
+}
+
 // Claimed and held in memory. Each such part is a subtransaction; of a whole child there must not be too
 // many.
 static constexpr int kRowsAtOnce = 5000;
 static constexpr int kWholeRowsAtOnce = 25000;
+
+// How rows are written. Native and Plain are for keys that are not in the parent; where one is, Upsert is
+// tried.
+enum class Way { Native, Plain, Upsert };
 
 // Some rows of a batch on their way.
 struct Attempt {
@@ -15,10 +24,17 @@ struct Attempt {
     const ClaimedRows* claimed;
     int lo, hi;
     MoveReport* report;
+    Way way;
     WrittenRows written;
-    bool plain;  // by an INSERT that fails where a key stands in the parent
     bool fatal;  // the error is not one row's
 };
+
+static Way FirstWay(const MoveTarget* target) {
+    bool conflicts = target->conflicts_expected > 0;
+    if (target->native_insert && !(conflicts && RelationIsLogicallyLogged(target->parent)))
+        return Way::Native;
+    return conflicts ? Way::Upsert : Way::Plain;
+}
 
 static void Write(void* arg) {
     Attempt* attempt = (Attempt*)arg;
@@ -27,17 +43,20 @@ static void Write(void* arg) {
     int* which;
     attempt->written = WrittenRows{};
     int64 inserted = 0;
-    if (target->native_insert) {
+    if (attempt->way == Way::Native) {
         which = InsertNatively(target, attempt->claimed, attempt->lo, attempt->hi, &count);
         inserted = attempt->hi - attempt->lo - count;
+        // Logical decoding would see rows that came and went; of a subtransaction that is undone it sees
+        // nothing.
+        if (count > 0 && RelationIsLogicallyLogged(target->parent))
+            ereport(ERROR, (errcode(ERRCODE_UNIQUE_VIOLATION), errmsg("keys stand in the parent")));
     } else {
         which = (int*)palloc(sizeof(int) * count);
         for (int i = 0; i < count; i++) which[i] = attempt->lo + i;
     }
-    attempt->plain = !target->native_insert && target->conflicts_expected == 0;
     if (count > 0)
         attempt->written =
-            InsertBySql(target, attempt->claimed, which, count, attempt->plain, &attempt->fatal);
+            InsertBySql(target, attempt->claimed, which, count, attempt->way == Way::Plain, &attempt->fatal);
     attempt->written.inserted += inserted;
     if (attempt->written.nkept > 0)
         RecordKept(target, attempt->claimed, attempt->written.kept, attempt->written.nkept, attempt->report);
@@ -65,10 +84,12 @@ static void WriteRange(const MoveTarget* target, const ClaimedRows* claimed, int
                        MoveCounts* counts, MoveReport* report) {
     CHECK_FOR_INTERRUPTS();
     constexpr int kExpectConflicts = 16;
-    Attempt attempt = {target, claimed, lo, hi, report, {}, false, false};
+    Attempt attempt = {target, claimed, lo, hi, report, FirstWay(target), {}, false};
     ErrorData* error = RunCaught(Write, &attempt);
-    if (error != NULL && attempt.plain && error->sqlerrcode == ERRCODE_UNIQUE_VIOLATION) {
+    if (error != NULL && attempt.way != Way::Upsert && !attempt.fatal &&
+        error->sqlerrcode == ERRCODE_UNIQUE_VIOLATION) {
         target->conflicts_expected = kExpectConflicts;
+        attempt.way = Way::Upsert;
         error = RunCaught(Write, &attempt);
     }
     // A row that was in its place may have been deleted meanwhile.

@@ -70,14 +70,14 @@ static int64 RowsDone(const MoveProgress* progress) {
     return MovedOf(&progress->counts) + progress->counts.quarantined;
 }
 
-void WriteProgress(const MoveTarget* target, const MoveProgress* progress, const char* state,
-                   const char* error) {
+void WriteProgress(const MoveTarget* target, MoveProgress* progress, const char* state, const char* error) {
     const MoveCounts* counts = &progress->counts;
     bool ended = strcmp(state, "running") != 0 && strcmp(state, "waiting") != 0;
     double rate = progress->rate;
     if (ended && progress->batches > 0)
         rate = RowsDone(progress) * 1e6 / Max(GetCurrentTimestamp() - progress->began, 1);
     bool waits = progress->waits_for[0] != '\0';
+    memcpy(progress->on_record, progress->waits_for, sizeof(progress->on_record));
     SqlArg args[] = {Int8Arg(progress->move_id),
                      TextArg(state),
                      Int8Arg(counts->inserted),

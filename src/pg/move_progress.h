@@ -15,6 +15,7 @@ struct MoveProgress {
         estimated;  // rows to move: by the planner first, then by how much of the child has been gone through
     TimestampTz began;
     char waits_for[128];  // "": it works
+    char on_record[128];  // waits_for as it was last written
     TimestampTz waiting_since;
     int64 waited_us;   // before the batch at hand
     double rate;       // rows a second, lately
@@ -32,8 +33,7 @@ void BeginProgress(const MoveTarget* target, MoveProgress* progress);
 
 // Brings the row up to date. state: running, waiting, done, stopped, canceled, failed; with the last four it
 // has ended.
-void WriteProgress(const MoveTarget* target, const MoveProgress* progress, const char* state,
-                   const char* error);
+void WriteProgress(const MoveTarget* target, MoveProgress* progress, const char* state, const char* error);
 
 // At most once a second, unless quiet: rows, percent, rate, time left.
 void TellProgress(const MoveTarget* target, MoveProgress* progress);

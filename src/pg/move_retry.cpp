@@ -12,7 +12,8 @@ static char* TextOfMember(Datum object, const char* name) {
 
 bool MoveRefusedRow(Oid schema, Oid child, Datum staged_row) {
     MoveOptions options = {NULL, OnConflict::Newer, Locking::Claim, NULL};
-    MoveTarget* target = OpenTarget(BuildTarget(schema, child, &options, CurrentMemoryContext));
+    MoveTarget* target = BuildTarget(schema, child, &options, CurrentMemoryContext);
+    OpenTarget(&target);
     SafePath path = EnterSafePath();
     int natts = target->row->natts;
     Datum* values = (Datum*)palloc0(sizeof(Datum) * natts);

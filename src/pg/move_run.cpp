@@ -68,7 +68,7 @@ static void End(MoveRun* run, const char* state, const char* why) {
 // Says why it waits, on record too if that is news, and sleeps for a while.
 static void Wait(MoveRun* run, const char* reason, TimestampTz until) {
     MoveProgress* progress = &run->progress;
-    bool news = strncmp(progress->waits_for, reason, strcspn(reason, ",")) != 0;
+    bool news = strncmp(progress->on_record, reason, strcspn(reason, ",")) != 0;
     TimestampTz now = Now();
     NoteWait(progress, reason);
     // Others may go on where this one waits.
@@ -140,9 +140,7 @@ static void Batch(MoveRun* run) {
     // last commit.
     (void)set_config_option("synchronous_commit", "off", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_LOCAL, true,
                             0, false);
-    run->target = OpenTarget(run->target);
-    if (!run->scanning) run->scan = BeginScan(run->target, true);
-    run->scanning = true;
+    OpenTarget(&run->target);
     MoveCounts counts = {};
     bool more;
     progress->batch_size = ThrottleBatch(&run->throttle, run->pace.batch());
@@ -174,6 +172,14 @@ static void Batch(MoveRun* run) {
     ThrottleDone(&run->throttle, rows, wal, began);
 }
 
+// A step of its own: its place is not lost with a batch that is undone.
+static void BeginScanning(MoveRun* run) {
+    OpenTarget(&run->target);
+    run->scan = BeginScan(run->target, true);
+    run->scanning = true;
+    CloseTarget(run->target);
+}
+
 // One step: a batch, or a short wait. In a subtransaction.
 static void Step(void* arg) {
     MoveRun* run = (MoveRun*)arg;
@@ -191,6 +197,8 @@ static void Step(void* arg) {
         char* reason = ReasonToWait(run, &control, &until);
         if (reason != NULL)
             Wait(run, reason, until);
+        else if (!run->scanning)
+            BeginScanning(run);
         else
             Batch(run);
     }
@@ -210,7 +218,7 @@ static void Yielded(MoveRun* run, const MoveScan* before) {
         run->busy_in_round++;
         run->rows_since_whole++;
         run->progress.counts.busy++;
-        NoteBusy(&run->scan, before->at);
+        NotePassed(&run->scan, before);
     } else {
         ReturnTo(&run->scan, before);
     }
@@ -243,7 +251,7 @@ static void Conclude(MoveRun* run, const char* state, const char* error) {
 }
 
 // Commits what a step did. Deferred triggers of the parent may object at that moment.
-static void Commit(MoveRun* run) {
+static void Commit(MoveRun* run, const MoveProgress* before) {
     MemoryContext context = CurrentMemoryContext;
     PG_TRY();
     { SPI_commit(); }
@@ -252,6 +260,7 @@ static void Commit(MoveRun* run) {
         MemoryContextSwitchTo(context);
         ErrorData* error = CopyErrorData();
         FlushErrorState();
+        run->progress = *before;
         Fail(run, error);
     }
     PG_END_TRY();
@@ -273,7 +282,7 @@ static void Run(MoveRun* run) {
             Yielded(run, &before.scan);
         }
         MemoryContextSwitchTo(outer);
-        Commit(run);
+        Commit(run, &before.progress);
         MemoryContextReset(run->step);
     }
 }
@@ -312,6 +321,13 @@ static char* TextArgument(FunctionCallInfo fcinfo, int i) {
     return fcinfo->args[i].isnull ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(i));
 }
 
+// A query that is to stand within another one.
+static char* WithoutSemicolon(char* query) {
+    size_t len = query ? strlen(query) : 0;
+    while (len > 0 && (isspace((unsigned char)query[len - 1]) || query[len - 1] == ';')) query[--len] = '\0';
+    return query;
+}
+
 static MoveRun* BeginRun(FunctionCallInfo fcinfo) {
     static const int kRequired[] = {0, 2, 3, 4, 5, 11, 13};
     for (int i : kRequired) RequireArgument(fcinfo, i);
@@ -324,7 +340,7 @@ static MoveRun* BeginRun(FunctionCallInfo fcinfo) {
     run->throttle.rows = vm::RateLimit((double)PositiveArg(fcinfo, 6, "max_rows_per_second", false));
     run->throttle.wal = vm::RateLimit((double)PositiveArg(fcinfo, 7, "max_wal_per_second", true));
     run->throttle.max_lag = IntervalArg(fcinfo, 8, "max_replica_lag");
-    run->throttle.query = TextArgument(fcinfo, 9);
+    run->throttle.query = WithoutSemicolon(TextArgument(fcinfo, 9));
     run->max_run_us = IntervalArg(fcinfo, 10, "max_run_time");
     run->lock_timeout_ms = (int)PositiveArg(fcinfo, 11, "lock_timeout_ms", false);
     run->max_quarantined = PG_ARGISNULL(12) ? PG_INT64_MAX : PG_GETARG_INT64(12);

@@ -77,6 +77,13 @@ void NoteBusy(MoveScan* scan, MovePlace place) {
     NoteRest(scan, place, MovePlace{place.block + 1, 0});
 }
 
+void NotePassed(MoveScan* scan, const MoveScan* before) {
+    if (before->wrapped == scan->wrapped && Before(before->at, scan->at))
+        NoteRest(scan, before->at, scan->at);
+    else
+        NoteRest(scan, MovePlace{0, 0}, MovePlace{scan->end, 0});
+}
+
 void ReturnTo(MoveScan* scan, const MoveScan* before) {
     bool locked = scan->locked;
     BlockNumber chunk = scan->chunk;

@@ -48,6 +48,9 @@ void BeginRoundOfRest(MoveScan* scan);
 // A row at this place was left.
 void NoteBusy(MoveScan* scan, MovePlace place);
 
+// A row somewhere between `before` and now was left.
+void NotePassed(MoveScan* scan, const MoveScan* before);
+
 // Undoes what was scanned since `before`, but for the chunk's lock.
 void ReturnTo(MoveScan* scan, const MoveScan* before);
 

@@ -7,20 +7,25 @@ extern "C" {
 #include <catalog/pg_index.h>
 }
 
-static uint64 generation = 0;  // counts changes of any relation that a move works on
-static Oid watched[2] = {InvalidOid, InvalidOid};
+static uint64 generation = 0;  // counts changes of any relation that moves work on
+static Oid watched[16];        // the last ones: a move may set off another
 
 // May run at any moment: counts only.
 static void OnRelationChange(Datum, Oid relation) {
-    if (relation == InvalidOid || relation == watched[0] || relation == watched[1]) generation++;
+    bool ours = relation == InvalidOid;
+    for (Oid oid : watched) ours |= oid == relation;
+    generation += ours;
 }
 
-static void Watch(Oid child, Oid parent) {
+static void Watch(Oid relation) {
     static bool registered = false;
+    static int next = 0;
     if (!registered) CacheRegisterRelcacheCallback(OnRelationChange, (Datum)0);
     registered = true;
-    watched[0] = child;
-    watched[1] = parent;
+    for (Oid oid : watched)
+        if (oid == relation) return;
+    watched[next] = relation;
+    next = (next + 1) % lengthof(watched);
 }
 
 OnConflict OnConflictOf(const char* word) {
@@ -253,7 +258,9 @@ MoveTarget* BuildTarget(Oid schema, Oid child, const MoveOptions* options, Memor
     SafePath path = EnterSafePath();
     target->parent_oid = ParentOf(schema, child);
     target->parent = relation_open(target->parent_oid, AccessShareLock);
-    Watch(child, target->parent_oid);
+    Watch(child);
+    Watch(target->parent_oid);
+    Watch(ExtensionTable(schema, "vm_mapping"));
     target->generation = generation;
     target->compiled = CompileMapping(schema, mapping, target->child, NULL, -1, context);
     BuildSql(target);
@@ -264,20 +271,20 @@ MoveTarget* BuildTarget(Oid schema, Oid child, const MoveOptions* options, Memor
     return target;
 }
 
-MoveTarget* OpenTarget(MoveTarget* target) {
+void OpenTarget(MoveTarget** given) {
     for (;;) {
+        MoveTarget* target = *given;
         LOCKMODE mode = target->locking == Locking::Lock ? ExclusiveLock : RowExclusiveLock;
         target->child = try_relation_open(target->child_oid, mode);
         if (target->child == NULL)
             ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE),
                             errmsg("child %s was dropped while its rows moved", target->child_name)));
         target->parent = relation_open(target->parent_oid, RowExclusiveLock);
-        if (target->generation == generation) return target;
+        if (target->generation == generation) return;
         CloseTarget(target);
-        MoveTarget* again = BuildTarget(target->schema, target->child_oid, &target->options,
-                                        MemoryContextGetParent(target->context));
+        *given = BuildTarget(target->schema, target->child_oid, &target->options,
+                             MemoryContextGetParent(target->context));
         MemoryContextDelete(target->context);
-        target = again;
     }
 }
 

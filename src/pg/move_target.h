@@ -78,5 +78,5 @@ MoveTarget* BuildTarget(Oid schema, Oid child, const MoveOptions* options, Memor
 
 // Locks and opens the relations until the transaction's end; builds the target anew where their definitions
 // have changed. The child is locked EXCLUSIVE if the way of its rows asks for it.
-MoveTarget* OpenTarget(MoveTarget* target);
+void OpenTarget(MoveTarget** target);
 void CloseTarget(MoveTarget* target);

@@ -35,8 +35,7 @@ static char* LagReason(MoveThrottle* throttle, TimestampTz now) {
 }
 
 static char* QueryReason(const MoveThrottle* throttle) {
-    SqlResult answer = RunSql(throttle->query, NULL, 0, 1);
-    if (!answer.found || answer.null[0] || !DatumGetBool(answer.value[0])) return NULL;
+    if (!RunSql(psprintf("SELECT true WHERE (%s\n)", throttle->query), NULL, 0, 1).found) return NULL;
     return pstrdup("throttle_query");
 }
 

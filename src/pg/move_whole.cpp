@@ -130,7 +130,7 @@ Datum vm_move_whole(PG_FUNCTION_ARGS) {
                         errmsg("child %s is being written to", target->child_name),
                         errdetail("Moving it as a whole is for projects at rest. Nothing was moved."),
                         errhint("Use vm_move, or wait until nobody writes.")));
-    target = OpenTarget(target);
+    OpenTarget(&target);
     SafePath path = EnterSafePath();
     CheckFit(target);
     target->truncates = true;

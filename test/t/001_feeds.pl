@@ -92,7 +92,7 @@ is( rows('feed', "id IN ('v_5', 'v_6')"),
 $node->safe_psql('postgres', "COPY feed (_id) FROM STDIN;\n" . oid_of(7) . "\n" . oid_of(8) . "\n\\.\n");
 is($node->safe_psql('postgres', 'SELECT count(*) FROM feed WHERE _doc IS NULL'), '2', 'rows without documents wait');
 is( $node->safe_psql('postgres', "SELECT * FROM vm_move_batch('feed', 100, 'code IS NULL')"),
-	'0|0|0|0', '… and are not moved');
+	'0|0|0|0|0|0|f', '… and are not moved');
 $node->safe_psql('postgres', <<SQL);
 UPDATE feed SET _doc = '@{[ doc(7, 0, 'second') ]}' WHERE _id = '@{[ oid_of(7) ]}';
 INSERT INTO feed (_id, _doc) VALUES ('@{[ oid_of(8) ]}', '@{[ doc(8, 0, 'second') ]}')
