@@ -184,6 +184,8 @@ CREATE TABLE vm_quarantine (
     field text,
     column_name text,
     staged_row jsonb,
+    on_conflict text,
+    key_index text,
     attempts integer NOT NULL DEFAULT 1,
     quarantined_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     last_attempt_at timestamptz NOT NULL DEFAULT clock_timestamp(),
@@ -210,12 +212,14 @@ COMMENT ON COLUMN vm_quarantine.message IS 'the error';
 COMMENT ON COLUMN vm_quarantine.field IS 'path of the field at fault';
 COMMENT ON COLUMN vm_quarantine.column_name IS 'column it was for';
 COMMENT ON COLUMN vm_quarantine.staged_row IS 'of a row the parent refused: its columns as they stood in the child, as texts';
+COMMENT ON COLUMN vm_quarantine.on_conflict IS 'of such a row: how it was to be moved';
+COMMENT ON COLUMN vm_quarantine.key_index IS 'of such a row: the index it was to be moved by; NULL: the parent''s first';
 COMMENT ON COLUMN vm_quarantine.attempts IS 'how often this document failed';
 COMMENT ON COLUMN vm_quarantine.quarantined_at IS 'first failure';
 COMMENT ON COLUMN vm_quarantine.last_attempt_at IS 'last failure';
 COMMENT ON COLUMN vm_quarantine.settled_at IS 'when it was settled; NULL while it is open';
 COMMENT ON COLUMN vm_quarantine.settled_by IS
-'good document: a later version was fine; retry: it went in on a retry; newer row in the parent: it was not wanted any more';
+'good document: a later version was fine; retry: it went in on a retry; kept back: another row stands in the parent, see vm_anomaly';
 SELECT pg_catalog.pg_extension_config_dump('vm_quarantine', '');
 SELECT pg_catalog.pg_extension_config_dump('vm_quarantine_quarantine_id_seq', '');
 

@@ -10,6 +10,7 @@ extern "C" {
 #include <access/xact.h>
 #include <catalog/namespace.h>
 #include <catalog/pg_collation.h>
+#include <catalog/pg_namespace.h>
 #include <catalog/pg_type.h>
 #include <commands/trigger.h>
 #include <executor/executor.h>
@@ -46,6 +47,14 @@ extern "C" {
 #else
 #define VM_MODULE_MAGIC PG_MODULE_MAGIC
 #endif
+
+inline AclResult SchemaUsage(Oid schema, Oid role) {
+#if PG_VERSION_NUM >= 160000
+    return object_aclcheck(NamespaceRelationId, schema, role, ACL_USAGE);
+#else
+    return pg_namespace_aclcheck(schema, role, ACL_USAGE);
+#endif
+}
 
 // Columns the server computes itself.
 inline bool HasGeneratedColumns(const TupleConstr* constr) {

@@ -1,6 +1,7 @@
 // vm_move_batch: rows of a child to its parent in one transaction, newer wins, nothing vanishes.
 #include "pg/move.h"
 
+#include "pg/caught.h"
 #include "pg/move_progress.h"
 #include "pg/tables.h"
 
@@ -44,6 +45,7 @@ struct Batch {
     MoveCounts counts;
     MoveReport report;
     bool remaining;
+    bool dry_run_done;
 };
 
 static void RunBatch(Batch* batch, bool dry_run) {
@@ -62,18 +64,14 @@ static void RunBatch(Batch* batch, bool dry_run) {
     RecordBatch(batch->target, 0, &batch->counts, began, 0, wal);
 }
 
-// Done in a subtransaction that is taken back.
-static void RunDry(Batch* batch) {
-    MemoryContext context = CurrentMemoryContext;
-    ResourceOwner owner = CurrentResourceOwner;
-    BeginInternalSubTransaction(NULL);
-    MemoryContextSwitchTo(context);
+// Ends in an error of its own, which takes everything back.
+static void RunDry(void* arg) {
+    Batch* batch = (Batch*)arg;
     OpenTarget(&batch->target);
     RunBatch(batch, true);
     CloseTarget(batch->target);
-    RollbackAndReleaseCurrentSubTransaction();
-    MemoryContextSwitchTo(context);
-    CurrentResourceOwner = owner;
+    batch->dry_run_done = true;
+    ereport(ERROR, (errcode(ERRCODE_TRANSACTION_ROLLBACK), errmsg("dry run")));
 }
 
 extern "C" {
@@ -102,7 +100,8 @@ Datum vm_move_batch(PG_FUNCTION_ARGS) {
     batch.report.context = CurrentMemoryContext;
     batch.target = BuildTarget(ExtensionSchema(fcinfo), PG_GETARG_OID(0), &options, CurrentMemoryContext);
     if (PG_GETARG_BOOL(5)) {
-        RunDry(&batch);
+        ErrorData* error = RunCaught(RunDry, &batch);
+        if (!batch.dry_run_done) ReThrowError(error);
     } else {
         OpenTarget(&batch.target);
         RunBatch(&batch, false);

@@ -58,24 +58,36 @@ static void Write(void* arg) {
         attempt->written =
             InsertBySql(target, attempt->claimed, which, count, attempt->way == Way::Plain, &attempt->fatal);
     attempt->written.inserted += inserted;
-    if (attempt->written.nkept > 0)
-        RecordKept(target, attempt->claimed, attempt->written.kept, attempt->written.nkept, attempt->report);
+    // Documents may be large: not all of them in memory at once.
+    constexpr int kRecordedAtOnce = 200;
+    for (int i = 0; i < attempt->written.nkept; i += kRecordedAtOnce)
+        RecordKept(target, attempt->claimed, attempt->written.kept + i,
+                   Min(kRecordedAtOnce, attempt->written.nkept - i), attempt->report);
 }
 
-// Whether an error is about a row, so that the others can go on without it.
+// Whether an error is about a row, so that the others can go on without it: any, but those that are about the
+// server, the transaction, the statement or the caller's rights. Triggers may raise what they like.
 static bool IsRowsFault(const Attempt* attempt, int sqlerrcode) {
     if (attempt->fatal) return false;
+    // A policy's refusal has the same code as a missing right.
+    if (sqlerrcode == ERRCODE_INSUFFICIENT_PRIVILEGE) return attempt->target->row_security;
     switch (ERRCODE_TO_CATEGORY(sqlerrcode)) {
-        case ERRCODE_NO_DATA:
-        case ERRCODE_CARDINALITY_VIOLATION:
-        case ERRCODE_DATA_EXCEPTION:
-        case ERRCODE_INTEGRITY_CONSTRAINT_VIOLATION:
-        case ERRCODE_WITH_CHECK_OPTION_VIOLATION:
-        case ERRCODE_EXTERNAL_ROUTINE_EXCEPTION:
-        case ERRCODE_PLPGSQL_ERROR: return true;
-        default:
-            // A policy's refusal has the same code as a missing right.
-            return sqlerrcode == ERRCODE_INSUFFICIENT_PRIVILEGE && attempt->target->row_security;
+        case ERRCODE_CONNECTION_EXCEPTION:
+        case ERRCODE_FEATURE_NOT_SUPPORTED:
+        case ERRCODE_INVALID_TRANSACTION_STATE:
+        case ERRCODE_INVALID_TRANSACTION_TERMINATION:
+        case ERRCODE_SAVEPOINT_EXCEPTION:
+        case ERRCODE_INVALID_CATALOG_NAME:
+        case ERRCODE_INVALID_SCHEMA_NAME:
+        case ERRCODE_TRANSACTION_ROLLBACK:
+        case ERRCODE_SYNTAX_ERROR_OR_ACCESS_RULE_VIOLATION:
+        case ERRCODE_INSUFFICIENT_RESOURCES:
+        case ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE:
+        case ERRCODE_OPERATOR_INTERVENTION:
+        case ERRCODE_SYSTEM_ERROR:
+        case ERRCODE_CONFIG_FILE_ERROR:
+        case ERRCODE_INTERNAL_ERROR: return false;
+        default: return true;
     }
 }
 
@@ -113,9 +125,17 @@ static void WriteRange(const MoveTarget* target, const ClaimedRows* claimed, int
     WriteRange(target, claimed, middle, hi, counts, report);
 }
 
+// The parent's deferred constraints are checked while a row can still be blamed. What the transaction did
+// before is checked here, where the error is its own.
+static void SetDeferred(const MoveTarget* target, const char* mode) {
+    if (target->deferred != NULL)
+        RunSql(psprintf("SET CONSTRAINTS %s %s", target->deferred, mode), NULL, 0, 0);
+}
+
 void MoveRows(const MoveTarget* target, MoveScan* scan, int most, MoveCounts* counts, MoveReport* report,
               bool* more) {
     *more = false;
+    SetDeferred(target, "IMMEDIATE");
     MemoryContext caller = MemoryContextSwitchTo(target->rows);
     int at_once = target->truncates ? kWholeRowsAtOnce : kRowsAtOnce;
     for (int left = most; left > 0;) {
@@ -123,11 +143,10 @@ void MoveRows(const MoveTarget* target, MoveScan* scan, int most, MoveCounts* co
         counts->busy += claimed->busy;
         if (claimed->count + claimed->busy == 0) break;
         left -= claimed->count;
-        SafePath path = EnterSafePath();
         if (claimed->count > 0) WriteRange(target, claimed, 0, claimed->count, counts, report);
-        LeaveSafePath(path);
         MemoryContextReset(target->rows);
         if (scan->share && !*more) break;  // the chunk is done
     }
     MemoryContextSwitchTo(caller);
+    SetDeferred(target, "DEFERRED");
 }

@@ -33,7 +33,9 @@ static void DeleteBySql(const MoveTarget* target, const ClaimedRows* claimed) {
         construct_array(tids, claimed->count, TIDOID, sizeof(ItemPointerData), false, TYPALIGN_SHORT);
     SqlArg args[] = {{TIDARRAYOID, PointerGetDatum(array), false}};
     uint64 deleted =
-        RunSql(psprintf("DELETE FROM ONLY %s WHERE ctid = ANY ($1)", target->child_name), args, 1, 0).rows;
+        RunSql(psprintf("DELETE FROM ONLY %s WHERE ctid OPERATOR(pg_catalog.=) ANY ($1)", target->child_name),
+               args, 1, 0)
+            .rows;
     if (deleted != (uint64)claimed->count)
         ereport(ERROR, (errcode(ERRCODE_DATA_CORRUPTED),
                         errmsg("only " UINT64_FORMAT " of %d moved rows left child %s", deleted,
@@ -153,11 +155,7 @@ ClaimedRows* ClaimNextRows(const MoveTarget* target, MoveScan* scan, int want, b
     }
     ExecDropSingleTupleTableSlot(claim.slot);
     PopActiveSnapshot();
-    if (!target->native_delete && claimed->count > 0) {
-        SafePath path = EnterSafePath();
-        DeleteBySql(target, claimed);
-        LeaveSafePath(path);
-    }
+    if (!target->native_delete && claimed->count > 0) DeleteBySql(target, claimed);
     CommandCounterIncrement();
     return claimed;
 }

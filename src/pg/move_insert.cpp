@@ -53,26 +53,26 @@ static int64 Count(int column) {
 // the child rules them out, nothing needs to be sorted.
 static char* Source(const MoveTarget* target) {
     if (target->unique) return pstrdup("vm_batch vm_c");
-    return psprintf("(SELECT DISTINCT ON (%s) %s, vm_n FROM vm_batch vm_c ORDER BY %s, %s) vm_c", target->key,
-                    target->columns, target->key, target->order);
+    return psprintf("(SELECT DISTINCT ON (%s) %s, %s FROM vm_batch vm_c ORDER BY %s, %s) vm_c", target->key,
+                    target->columns, target->number, target->key, target->order);
 }
 
 // Rows of the batch that are not in the parent by our doing, and whether another row has their key.
 static void FindKept(const MoveTarget* target, WrittenRows* written, int count) {
-    char* older = target->unique
-                      ? pstrdup("")
-                      : psprintf(
-                            "SELECT vm_n, true FROM vm_batch WHERE vm_n NOT IN (SELECT vm_n FROM %s) "
-                            "UNION ALL ",
-                            Source(target));
+    char* older =
+        target->unique
+            ? pstrdup("")
+            : psprintf("SELECT %s, true FROM vm_batch WHERE %s NOT IN (SELECT %s FROM %s) UNION ALL ",
+                       target->number, target->number, target->number, Source(target));
     Oid types[] = {XIDOID};
     Datum values[] = {TransactionIdGetDatum(GetCurrentTransactionId())};
+    SafePath path = EnterSafePath();
     Execute(
-        psprintf(
-            "%sSELECT vm_c.vm_n, vm_p.xmin IS NOT NULL FROM %s LEFT JOIN %s vm_p ON %s WHERE vm_p.xmin IS "
-            "DISTINCT FROM $1",
-            older, Source(target), target->parent_only, target->match),
+        psprintf("%sSELECT vm_c.%s, vm_p.xmin IS NOT NULL FROM %s LEFT JOIN %s vm_p ON %s WHERE vm_p.xmin IS "
+                 "DISTINCT FROM $1",
+                 older, target->number, Source(target), target->parent_only, target->match),
         1, types, values);
+    LeaveSafePath(path);
     int missing = 0;
     for (uint64 i = 0; i < SPI_tuptable->numvals; i++) {
         bool null;
@@ -94,10 +94,12 @@ static void FindKept(const MoveTarget* target, WrittenRows* written, int count) 
 static void CountUpdated(const MoveTarget* target, WrittenRows* written, int64 all) {
     Oid types[] = {XIDOID};
     Datum values[] = {TransactionIdGetDatum(GetCurrentTransactionId())};
+    SafePath path = EnterSafePath();
     Execute(
         psprintf("SELECT count(*) FROM %s JOIN %s vm_p ON %s WHERE vm_p.xmin = $1 AND vm_p.xmax::text <> '0'",
                  Source(target), target->parent_only, target->match),
         1, types, values);
+    LeaveSafePath(path);
     written->updated = Count(1);
     written->inserted = all - written->updated;
 }
@@ -108,10 +110,12 @@ static void RefuseConflict(const MoveTarget* target, const WrittenRows* written,
                     errmsg_plural("%d row of child %s has a key that parent %s has already",
                                   "%d rows of child %s have keys that parent %s has already", written->nkept,
                                   written->nkept, target->child_name, target->parent_name),
-                    errdetail("on_conflict is error; nothing was moved."),
+                    errdetail("on_conflict is error."),
                     errhint("on_conflict => 'newer' moves those that are newer and records the others in "
                             "vm_anomaly.")));
 }
+
+// The statements that write run with the caller's search_path: triggers of the parent may rely on it.
 
 // Rows written, all of them new.
 static int64 InsertPlainly(const MoveTarget* target) {
@@ -123,21 +127,16 @@ static int64 InsertPlainly(const MoveTarget* target) {
 
 // The same where keys may stand in the parent: all that were written, and those of them that are new.
 static int64 Upsert(const MoveTarget* target, int64* inserted) {
-    Execute(psprintf("WITH vm_w AS (INSERT INTO %s AS vm_p (%s) OVERRIDING SYSTEM VALUE SELECT %s FROM %s %s "
-                     "RETURNING "
-                     "%s AS vm_new) SELECT count(*) FILTER (WHERE vm_new), count(*) FROM vm_w",
-                     target->parent_name, target->columns, target->columns, Source(target),
-                     target->conflict_clause, target->partitioned ? "true" : "vm_p.xmax::text = '0'"),
-            0, NULL, NULL);
+    Execute(
+        psprintf(
+            "WITH vm_w AS (INSERT INTO %s AS vm_p (%s) OVERRIDING SYSTEM VALUE SELECT %s FROM %s %s "
+            "RETURNING "
+            "%s AS vm_new) SELECT pg_catalog.count(*) FILTER (WHERE vm_new), pg_catalog.count(*) FROM vm_w",
+            target->parent_name, target->columns, target->columns, Source(target), target->conflict_clause,
+            target->partitioned ? "true" : "vm_p.xmax::pg_catalog.text OPERATOR(pg_catalog.=) '0'"),
+        0, NULL, NULL);
     *inserted = Count(1);
     return Count(2);
-}
-
-// Deferred constraints, checked while a row can still be blamed.
-static void CheckDeferred(const MoveTarget* target) {
-    if (target->deferred == NULL) return;
-    Execute(psprintf("SET CONSTRAINTS %s IMMEDIATE", target->deferred), 0, NULL, NULL);
-    Execute(psprintf("SET CONSTRAINTS %s DEFERRED", target->deferred), 0, NULL, NULL);
 }
 
 WrittenRows InsertBySql(const MoveTarget* target, const ClaimedRows* claimed, const int* which, int count,
@@ -154,7 +153,6 @@ WrittenRows InsertBySql(const MoveTarget* target, const ClaimedRows* claimed, co
     if (all != count) FindKept(target, &written, count);
     if (written.nkept > 0 && target->options.on_conflict == OnConflict::Error)
         RefuseConflict(target, &written, fatal);
-    CheckDeferred(target);
     tuplestore_end(rows);
     SPI_finish();
     return written;

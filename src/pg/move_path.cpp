@@ -60,9 +60,29 @@ static void CheckRight(Relation rel, AclMode mode) {
     if (result != ACLCHECK_OK) aclcheck_error(result, OBJECT_TABLE, RelationGetRelationName(rel));
 }
 
+// INSERT on the table, or on each column that is written.
+static void CheckInsert(const MoveTarget* target) {
+    Relation parent = target->parent;
+    Oid oid = RelationGetRelid(parent);
+    if (pg_class_aclcheck(oid, GetUserId(), ACL_INSERT) == ACLCHECK_OK) return;
+    for (int i = 0; i < RelationGetNumberOfAttributes(parent); i++)
+        if (target->map[i] != InvalidAttrNumber &&
+            pg_attribute_aclcheck(oid, i + 1, GetUserId(), ACL_INSERT) != ACLCHECK_OK)
+            aclcheck_error(ACLCHECK_NO_PRIV, OBJECT_TABLE, RelationGetRelationName(parent));
+}
+
+static void CheckSchema(Relation rel) {
+    Oid schema = RelationGetNamespace(rel);
+    AclResult result = SchemaUsage(schema, GetUserId());
+    if (result != ACLCHECK_OK) aclcheck_error(result, OBJECT_SCHEMA, get_namespace_name(schema));
+}
+
 void ChoosePath(MoveTarget* target) {
+    CheckSchema(target->child);
+    CheckSchema(target->parent);
     CheckRight(target->child, ACL_SELECT);
     CheckRight(target->child, ACL_DELETE);
+    CheckInsert(target);
     CheckCmdReplicaIdentity(target->child, CMD_DELETE);
     const char* no_delete = DeleteBySql(target->child);
     const char* no_insert = InsertBySql(target);

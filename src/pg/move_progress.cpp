@@ -43,13 +43,12 @@ static int64 EstimatedRows(const MoveTarget* target) {
 }
 
 void BeginProgress(const MoveTarget* target, MoveProgress* progress) {
-    static const char* const kConflict[] = {"newer", "overwrite", "keep", "error"};
     progress->estimated = EstimatedRows(target);
     progress->began = progress->told = GetCurrentTimestamp();
     SqlArg args[] = {OidArg(REGCLASSOID, target->child_oid),
                      OidArg(REGCLASSOID, target->parent_oid),
                      TextArg(target->options.filter),
-                     TextArg(kConflict[(int)target->options.on_conflict]),
+                     TextArg(WordOf(target->options.on_conflict)),
                      TextArg(target->locking == Locking::Claim ? "claim" : "lock"),
                      TextArg(target->path),
                      Int8Arg(progress->estimated),

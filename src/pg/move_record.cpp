@@ -55,6 +55,8 @@ static const char* IdOf(const MoveTarget* target) {
 
 void RecordKept(const MoveTarget* target, const ClaimedRows* claimed, const int* kept, int count,
                 MoveReport* report) {
+    SafePath path = EnterSafePath();
+    SetPlainStyles();
     if (SPI_connect() != SPI_OK_CONNECT) elog(ERROR, "SPI_connect failed");
     char* query = psprintf(
         "SELECT %s, %s, %s, (SELECT to_jsonb(vm_x) FROM (SELECT %s) vm_x), to_jsonb(vm_p), vm_c._doc::text "
@@ -70,7 +72,9 @@ void RecordKept(const MoveTarget* target, const ClaimedRows* claimed, const int*
         "incoming_doc) VALUES ($1, $2, $3, 'move_conflict', $4, $5, $6, $7, $8) "
         "ON CONFLICT (child, coalesce(_id, ''), kind, md5(incoming_doc), md5(incoming::text)) WHERE "
         "resolved_at IS "
-        "NULL DO UPDATE SET times_seen = a.times_seen + 1, last_seen_at = clock_timestamp()",
+        "NULL DO UPDATE SET times_seen = a.times_seen + 1, last_seen_at = clock_timestamp(), stored = "
+        "excluded.stored, "
+        "stored_time = excluded.stored_time",
         ExtensionName(target->schema, "vm_anomaly"));
     for (uint64 i = 0; i < rows->numvals; i++) {
         SPI_tuptable = rows;
@@ -82,6 +86,7 @@ void RecordKept(const MoveTarget* target, const ClaimedRows* claimed, const int*
         LeaveAsOwner(owner);
     }
     SPI_finish();
+    LeaveSafePath(path);
 }
 
 // {"column": "its text", …}
@@ -93,8 +98,7 @@ static char* RowAsTexts(const MoveTarget* target) {
     for (int i = 0; i < desc->natts; i++) {
         Form_pg_attribute att = TupleDescAttr(desc, i);
         const char* name = NameStr(att->attname);
-        if (att->attisdropped || att->attgenerated || strcmp(name, "_id") == 0 || strcmp(name, "_doc") == 0)
-            continue;
+        if (att->attisdropped || att->attgenerated || IsFeedsOwn(target, name)) continue;
         const char* comma = names.len ? ", " : "";
         const char* column = psprintf("vm_c.%s", quote_identifier(name));
         appendStringInfo(&names, "%s%s", comma, quote_literal_cstr(name));
@@ -121,14 +125,16 @@ void RecordRefused(const MoveTarget* target, const ClaimedRows* claimed, int row
         TextArg(ReadableMessage(error)),
         TextArg(error->column_name),
         ArgOf(0, 3),
+        TextArg(WordOf(target->options.on_conflict)),
+        TextArg(target->options.key_index),
     };
     Note(report, &report->refused, SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1),
          error->message);
     AsOwner owner = EnterAsOwner(target->schema);
-    RunSql(psprintf("INSERT INTO %s (child, mapping, _id, _doc, operation, sqlstate, message, column_name, "
-                    "staged_row) "
-                    "VALUES ($1, $2, $3, $4, 'MOVE', $5, $6, $7, $8)",
-                    ExtensionName(target->schema, "vm_quarantine")),
+    RunSql(psprintf(
+               "INSERT INTO %s (child, mapping, _id, _doc, operation, sqlstate, message, column_name, "
+               "staged_row, on_conflict, key_index) VALUES ($1, $2, $3, $4, 'MOVE', $5, $6, $7, $8, $9, $10)",
+               ExtensionName(target->schema, "vm_quarantine")),
            args, lengthof(args), 0);
     LeaveAsOwner(owner);
     SPI_finish();

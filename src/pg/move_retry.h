@@ -3,6 +3,18 @@
 
 #include "pg/compat.h"
 
-// Writes a row of vm_quarantine (staged_row, a jsonb) to the child's parent, unless the parent's own is
-// newer. True if it was written. Errors of the parent pass through.
-bool MoveRefusedRow(Oid schema, Oid child, Datum staged_row);
+// As it stands in vm_quarantine; texts may be NULL.
+struct RefusedRow {
+    Oid schema;  // of the extension
+    Oid child;
+    const char* id;
+    const char* doc;
+    Datum staged_row;  // a jsonb
+    const char* on_conflict;
+    const char* key_index;
+};
+
+// Writes the row to the child's parent, as it was to be moved. False if another row stands there and stays:
+// then it is recorded in vm_anomaly. Errors of the parent pass through; a member of staged_row that is no
+// column any more is one (42703).
+bool MoveRefusedRow(const RefusedRow* row);

@@ -128,18 +128,26 @@ static void Estimate(MoveRun* run, int64 rows) {
     if (passed > 0.02) progress->estimated = (int64)(run->first_round_rows / passed);
 }
 
+// Below deadlock_timeout: it is the move that yields, not the application. Until the level that is returned
+// ends.
+static int LimitLockWaits(const MoveRun* run) {
+    int nest = NewGUCNestLevel();
+    (void)set_config_option("lock_timeout", psprintf("%d", run->lock_timeout_ms), PGC_USERSET, PGC_S_SESSION,
+                            GUC_ACTION_SAVE, true, 0, false);
+    return nest;
+}
+
 static void Batch(MoveRun* run) {
     MoveProgress* progress = &run->progress;
     TimestampTz began = Now();
     uint64 wal = pgWalUsage.wal_bytes;
-    // Below deadlock_timeout: it is the move that yields, not the application.
-    int nest = NewGUCNestLevel();
-    (void)set_config_option("lock_timeout", psprintf("%d", run->lock_timeout_ms), PGC_USERSET, PGC_S_SESSION,
-                            GUC_ACTION_SAVE, true, 0, false);
+    int nest = LimitLockWaits(run);
     // A batch that a crash takes back is in the child again: nobody needs to wait for the disk before the
     // last commit.
     (void)set_config_option("synchronous_commit", "off", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_LOCAL, true,
                             0, false);
+    // At the commit, which is this batch's own, no row could be blamed.
+    RunSql("SET CONSTRAINTS ALL IMMEDIATE", NULL, 0, 0);
     OpenTarget(&run->target);
     MoveCounts counts = {};
     bool more;
@@ -174,10 +182,12 @@ static void Batch(MoveRun* run) {
 
 // A step of its own: its place is not lost with a batch that is undone.
 static void BeginScanning(MoveRun* run) {
+    int nest = LimitLockWaits(run);
     OpenTarget(&run->target);
     run->scan = BeginScan(run->target, true);
     run->scanning = true;
     CloseTarget(run->target);
+    AtEOXact_GUC(true, nest);
 }
 
 // One step: a batch, or a short wait. In a subtransaction.
@@ -214,7 +224,9 @@ static bool InTheWay(const ErrorData* error) {
 // After a batch that was undone because somebody was in the way: a smaller one, later. A single row is passed
 // over for this round.
 static void Yielded(MoveRun* run, const MoveScan* before) {
-    if (run->pace.Yield()) {
+    if (!run->scanning) {
+        // Nothing was looked at yet.
+    } else if (run->pace.Yield()) {
         run->busy_in_round++;
         run->rows_since_whole++;
         run->progress.counts.busy++;
@@ -231,9 +243,14 @@ static void Conclude(MoveRun* run, const char* state, const char* error) {
     HOLD_INTERRUPTS();  // a second cancel must not leave the locks with the session
     if (run->scanning) EndScan(run->target, &run->scan);
     run->progress.waits_for[0] = '\0';
-    WriteProgress(run->target, &run->progress, state, error);
-    SPI_commit();
-    UnlockMove(MoveLockOn::Run, (uint32)(run->progress.move_id >> 32), (uint32)run->progress.move_id);
+    PG_TRY();
+    {
+        WriteProgress(run->target, &run->progress, state, error);
+        SPI_commit();
+    }
+    PG_FINALLY();
+    { UnlockMove(MoveLockOn::Run, (uint32)(run->progress.move_id >> 32), (uint32)run->progress.move_id); }
+    PG_END_TRY();
     RESUME_INTERRUPTS();
 }
 
@@ -278,6 +295,7 @@ static void Run(MoveRun* run) {
             run->rounds = before.rounds;
             run->first_round_rows = before.first_round_rows;
             run->over = before.over;
+            run->scanning = before.scanning;
             if (!InTheWay(error)) Fail(run, error);
             Yielded(run, &before.scan);
         }

@@ -5,6 +5,9 @@
 
 extern "C" {
 #include <catalog/pg_index.h>
+#include <parser/parser.h>
+#include <storage/lmgr.h>
+#include <storage/proc.h>
 }
 
 static uint64 generation = 0;  // counts changes of any relation that moves work on
@@ -36,6 +39,11 @@ OnConflict OnConflictOf(const char* word) {
     ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("on_conflict cannot be \"%s\"", word),
                     errhint("newer: the greater watermark wins. overwrite: the child's row wins. keep: the "
                             "parent's row stays. error: nothing is moved.")));
+}
+
+const char* WordOf(OnConflict on_conflict) {
+    static const char* const kWords[] = {"newer", "overwrite", "keep", "error"};
+    return kWords[(int)on_conflict];
 }
 
 Locking LockingOf(const char* word) {
@@ -112,7 +120,7 @@ static char* Watermark(const CompiledMapping* compiled, const char* alias) {
             column = psprintf("(%s::timestamp AT TIME ZONE 'UTC')", column);
         list = Appended(list, ", ", column);
     }
-    return list[0] ? psprintf("GREATEST(%s)", list) : pstrdup("NULL::timestamptz");
+    return list[0] ? psprintf("GREATEST(%s)", list) : pstrdup("NULL::pg_catalog.timestamptz");
 }
 
 static bool UniqueInChild(Oid child, Oid key) {
@@ -165,11 +173,39 @@ static char* ConflictClause(const MoveTarget* target, const char* set) {
         case OnConflict::Newer:
             if (compiled->info.watermarks == 0) break;
             return psprintf(
-                "ON CONFLICT (%s) DO UPDATE SET %s WHERE %s > %s OR (%s IS NULL AND %s IS NOT NULL)", key,
-                set, excluded, target->watermark_p, target->watermark_p, excluded);
+                "ON CONFLICT (%s) DO UPDATE SET %s WHERE %s OPERATOR(pg_catalog.>) %s OR (%s IS NULL AND %s "
+                "IS NOT NULL)",
+                key, set, excluded, target->watermark_p, target->watermark_p, excluded);
         default: break;
     }
     return psprintf("ON CONFLICT (%s) DO NOTHING", key);
+}
+
+// Values go from one table to the other as they are.
+static void CheckSameType(const MoveTarget* target, Form_pg_attribute parent, Form_pg_attribute child) {
+    if (parent->atttypid == child->atttypid && parent->atttypmod == child->atttypmod &&
+        parent->attcollation == child->attcollation)
+        return;
+    const char* name = quote_identifier(NameStr(parent->attname));
+    const char* type = format_type_with_typemod(parent->atttypid, parent->atttypmod);
+    ereport(ERROR,
+            (errcode(ERRCODE_DATATYPE_MISMATCH),
+             errmsg("column %s is %s in parent %s, and %s in child %s", name, type, target->parent_name,
+                    format_type_with_typemod(child->atttypid, child->atttypmod), target->child_name),
+             errhint("ALTER TABLE %s ALTER COLUMN %s TYPE %s.", target->child_name, name, type)));
+}
+
+// Of the child alone: what feeds write.
+bool IsFeedsOwn(const MoveTarget* target, const char* name) {
+    return (strcmp(name, "_id") == 0 || strcmp(name, "_doc") == 0) &&
+           get_attnum(target->parent_oid, name) == InvalidAttrNumber;
+}
+
+// The name of a column that the parent does not have.
+static char* FreeColumn(Oid parent) {
+    char* name = pstrdup("vm_n");
+    while (get_attnum(parent, name) != InvalidAttrNumber) name = psprintf("%s_", name);
+    return name;
 }
 
 static void BuildSql(MoveTarget* target) {
@@ -201,6 +237,7 @@ static void BuildSql(MoveTarget* target) {
                             errmsg("child %s has no column %s", target->child_name, name),
                             errhint("ALTER TABLE %s ADD COLUMN %s %s.", target->child_name, name,
                                     format_type_be(att->atttypid))));
+        CheckSameType(target, att, TupleDescAttr(RelationGetDescr(child), target->map[i] - 1));
         target->needed = Max(target->needed, target->map[i]);
         target->columns = Appended(target->columns, ", ", name);
         if (att->attidentity) continue;  // the parent's row keeps its own
@@ -216,22 +253,69 @@ static void BuildSql(MoveTarget* target) {
         }
     }
     relation_close(index, AccessShareLock);
-    TupleDescInitEntry(target->row, desc->natts + 1, "vm_n", INT4OID, -1, 0);
+    target->number = FreeColumn(target->parent_oid);
+    TupleDescInitEntry(target->row, desc->natts + 1, target->number, INT4OID, -1, 0);
 
     desc = RelationGetDescr(child);
     for (int i = 0; i < desc->natts; i++) {
         Form_pg_attribute att = TupleDescAttr(desc, i);
         const char* name = NameStr(att->attname);
         if (strcmp(name, "_id") == 0) target->has_id = true;
-        if (att->attisdropped || strcmp(name, "_id") == 0 || strcmp(name, "_doc") == 0) continue;
+        if (att->attisdropped || IsFeedsOwn(target, name)) continue;
         target->child_columns =
             Appended(target->child_columns, ", ", psprintf("vm_c.%s", quote_identifier(name)));
     }
     target->watermark_c = Watermark(target->compiled, "vm_c");
     target->watermark_p = Watermark(target->compiled, "vm_p");
-    target->order = psprintf("%s DESC NULLS LAST, vm_n DESC", target->watermark_c);
+    target->order = psprintf("%s DESC NULLS LAST, %s DESC", target->watermark_c, target->number);
     target->conflict_clause = ConflictClause(target, set);
     target->deferred = DeferredConstraints(RelationGetRelid(parent));
+}
+
+static void CheckChild(Relation child) {
+    const char* name = RelationGetRelationName(child);
+    if (child->rd_rel->relkind != RELKIND_RELATION || child->rd_rel->relispartition)
+        ereport(ERROR, (errcode(ERRCODE_WRONG_OBJECT_TYPE), errmsg("table %s cannot be moved from", name),
+                        errdetail("A child is an ordinary table, and no partition.")));
+    if (get_attnum(RelationGetRelid(child), "_doc") == InvalidAttrNumber)
+        ereport(ERROR,
+                (errcode(ERRCODE_UNDEFINED_COLUMN), errmsg("table %s has no column _doc", name),
+                 errhint("A child has the columns _id and _doc beside its parent's; see vm_create_child.")));
+}
+
+static void OnFilterSyntax(void*) {
+    errposition(0);
+    errcontext("filter of the move");
+}
+
+// One condition, not several statements.
+static void CheckFilter(const char* filter) {
+    if (filter == NULL) return;
+    ErrorContextCallback callback = {error_context_stack, OnFilterSyntax, NULL};
+    error_context_stack = &callback;
+    (void)raw_parser(filter, RAW_PARSE_PLPGSQL_EXPR);
+    error_context_stack = callback.previous;
+}
+
+// Locks and opens the child; NULL if it is gone.
+static Relation OpenChild(const MoveTarget* target) {
+    if (target->locking != Locking::Lock) return try_relation_open(target->child_oid, RowExclusiveLock);
+    // This one is in nobody's way but autovacuum's, which gives in after deadlock_timeout.
+    int nest = NewGUCNestLevel();
+    int enough = DeadlockTimeout + 500;
+    if (LockTimeout > 0 && LockTimeout < enough)
+        (void)set_config_option("lock_timeout", psprintf("%d", enough), PGC_USERSET, PGC_S_SESSION,
+                                GUC_ACTION_SAVE, true, 0, false);
+    LockRelationOid(target->child_oid, ShareUpdateExclusiveLock);
+    AtEOXact_GUC(true, nest);
+    return try_relation_open(target->child_oid, ExclusiveLock);
+}
+
+// Whether child and parent are what they were. A schema that is renamed tells nobody.
+static bool IsCurrent(const MoveTarget* target) {
+    return target->generation == generation &&
+           strcmp(target->child_name, QualifiedName(target->child_oid)) == 0 &&
+           strcmp(target->parent_name, QualifiedName(target->parent_oid)) == 0;
 }
 
 MoveTarget* BuildTarget(Oid schema, Oid child, const MoveOptions* options, MemoryContext parent) {
@@ -255,6 +339,8 @@ MoveTarget* BuildTarget(Oid schema, Oid child, const MoveOptions* options, Memor
                 (errcode(ERRCODE_WRONG_OBJECT_TYPE),
                  errmsg("table %s has no transform trigger", RelationGetRelationName(target->child)),
                  errhint("The trigger names the mapping, and the mapping says which rows are newer.")));
+    CheckChild(target->child);
+    CheckFilter(options->filter);
     SafePath path = EnterSafePath();
     target->parent_oid = ParentOf(schema, child);
     target->parent = relation_open(target->parent_oid, AccessShareLock);
@@ -274,13 +360,12 @@ MoveTarget* BuildTarget(Oid schema, Oid child, const MoveOptions* options, Memor
 void OpenTarget(MoveTarget** given) {
     for (;;) {
         MoveTarget* target = *given;
-        LOCKMODE mode = target->locking == Locking::Lock ? ExclusiveLock : RowExclusiveLock;
-        target->child = try_relation_open(target->child_oid, mode);
+        target->child = OpenChild(target);
         if (target->child == NULL)
             ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE),
                             errmsg("child %s was dropped while its rows moved", target->child_name)));
         target->parent = relation_open(target->parent_oid, RowExclusiveLock);
-        if (target->generation == generation) return;
+        if (IsCurrent(target)) return;
         CloseTarget(target);
         *given = BuildTarget(target->schema, target->child_oid, &target->options,
                              MemoryContextGetParent(target->context));

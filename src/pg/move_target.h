@@ -45,9 +45,10 @@ struct MoveTarget {
     bool same_keys;     // else: rows with one key are found by an index of the child, and move together
     AttrNumber* map;    // for each column of the parent the child's, 0 for none
     int needed;         // columns of the child to read
-    TupleDesc row;      // the parent's columns and vm_n, an integer: the row's number in its batch
+    TupleDesc row;      // the parent's columns and `number`, an integer: the row in its batch
 
     // SQL; every name quoted.
+    char* number;  // the column of `row` that is not the parent's
     char* child_name;
     char* parent_name;
     char* parent_only;      // the same without its children
@@ -71,6 +72,7 @@ Oid ParentOf(Oid schema, Oid child);
 // The words of the options; errors name the argument (22023).
 OnConflict OnConflictOf(const char* word);
 Locking LockingOf(const char* word);
+const char* WordOf(OnConflict on_conflict);
 
 // Works out all of the above and checks the caller's rights. Errors: no child of one parent or no trigger
 // (42809), no key (42704), a right is missing (42501).
@@ -80,3 +82,6 @@ MoveTarget* BuildTarget(Oid schema, Oid child, const MoveOptions* options, Memor
 // have changed. The child is locked EXCLUSIVE if the way of its rows asks for it.
 void OpenTarget(MoveTarget** target);
 void CloseTarget(MoveTarget* target);
+
+// Whether a column of the child is _id or _doc and not the parent's.
+bool IsFeedsOwn(const MoveTarget* target, const char* name);

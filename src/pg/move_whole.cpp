@@ -2,6 +2,7 @@
 // WAL.
 #include "pg/caught.h"
 #include "pg/move.h"
+#include "pg/move_lock.h"
 #include "pg/move_progress.h"
 #include "pg/tables.h"
 
@@ -58,8 +59,33 @@ static void RequireSnapshotsEnded(const MoveTarget* target, TimestampTz deadline
              "false if nobody reads in such a transaction.")));
 }
 
+static void AwaitVacuum(void* arg) {
+    LockRelationOid(((const MoveTarget*)arg)->child_oid, ShareUpdateExclusiveLock);
+}
+
+// Refuses while somebody writes. Autovacuum is asked to give way, which takes deadlock_timeout.
+static void LockAgainstWriters(const MoveTarget* target) {
+    if (WithinTimeout(AwaitVacuum, (void*)target, (DeadlockTimeout + 500) * 1000) &&
+        ConditionalLockRelationOid(target->child_oid, ExclusiveLock))
+        return;
+    ereport(ERROR,
+            (errcode(ERRCODE_LOCK_NOT_AVAILABLE), errmsg("child %s is being written to", target->child_name),
+             errdetail("Moving it as a whole is for projects at rest. Nothing was moved."),
+             errhint("Use vm_move, or wait until nobody writes.")));
+}
+
+// Two of them would wait for each other's snapshots.
+static void RequireAlone(void) {
+    if (TryLockMove(MoveLockOn::Whole, 0, 0, false)) return;
+    ereport(ERROR, (errcode(ERRCODE_LOCK_NOT_AVAILABLE),
+                    errmsg("another vm_move_whole is under way in this database"),
+                    errhint("Try again when it has ended, or use vm_move.")));
+}
+
 // What TRUNCATE would lose, skip or show that a move of rows does not.
 static void CheckFit(const MoveTarget* target) {
+    AclResult result = pg_class_aclcheck(target->child_oid, GetUserId(), ACL_TRUNCATE);
+    if (result != ACLCHECK_OK) aclcheck_error(result, OBJECT_TABLE, RelationGetRelationName(target->child));
     if (!target->native_delete)
         ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
                         errmsg("child %s cannot be moved as a whole", target->child_name),
@@ -73,22 +99,19 @@ static void CheckFit(const MoveTarget* target) {
                         errhint("The feed is not done with it. vm_move moves the others.")));
 }
 
-static void LockForTruncate(void* arg) {
-    LockRelationOid(((const MoveTarget*)arg)->child_oid, AccessExclusiveLock);
-}
-
-// Readers hold the child for as long as their transactions; a request that waited long would hold up all
-// others.
-static void LockAgainstReaders(const MoveTarget* target, TimestampTz deadline) {
-    constexpr int64 kTry = 200 * 1000;
-    while (!WithinTimeout(LockForTruncate, (void*)target, kTry)) {
+// Without queueing: a request that waited would hold up all other readers. Each time again after the
+// snapshots, so that none can slip in while a reader is waited for.
+static void LockAgainstReaders(const MoveTarget* target, bool wait, TimestampTz deadline) {
+    constexpr long kPollMs = 20;
+    for (;;) {
+        if (wait) RequireSnapshotsEnded(target, deadline);
+        if (ConditionalLockRelationOid(target->child_oid, AccessExclusiveLock)) return;
         if (GetCurrentTimestamp() >= deadline)
             ereport(ERROR,
                     (errcode(ERRCODE_LOCK_NOT_AVAILABLE),
                      errmsg("child %s is still being read", target->child_name),
                      errdetail("Nothing was moved."), errhint("Wait longer with wait_ms, or use vm_move.")));
-        (void)WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, kTry / 4000,
-                        PG_WAIT_EXTENSION);
+        (void)WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, kPollMs, PG_WAIT_EXTENSION);
         ResetLatch(MyLatch);
         CHECK_FOR_INTERRUPTS();
     }
@@ -123,16 +146,14 @@ Datum vm_move_whole(PG_FUNCTION_ARGS) {
     int64 wait_us = (int64)PG_GETARG_INT32(3) * 1000;
     MoveTarget* target =
         BuildTarget(ExtensionSchema(fcinfo), PG_GETARG_OID(0), &options, CurrentMemoryContext);
+    RequireAlone();
     // Before anything is locked; what begins later is looked at again in the end.
     if (wait) RequireSnapshotsEnded(target, GetCurrentTimestamp() + wait_us);
-    if (!ConditionalLockRelationOid(target->child_oid, ExclusiveLock))
-        ereport(ERROR, (errcode(ERRCODE_LOCK_NOT_AVAILABLE),
-                        errmsg("child %s is being written to", target->child_name),
-                        errdetail("Moving it as a whole is for projects at rest. Nothing was moved."),
-                        errhint("Use vm_move, or wait until nobody writes.")));
+    LockAgainstWriters(target);
     OpenTarget(&target);
     SafePath path = EnterSafePath();
     CheckFit(target);
+    LeaveSafePath(path);
     target->truncates = true;
 
     uint64 wal = pgWalUsage.wal_bytes;
@@ -142,10 +163,9 @@ Datum vm_move_whole(PG_FUNCTION_ARGS) {
     MoveScan scan = BeginScan(target, false);
     bool more;
     MoveRows(target, &scan, PG_INT32_MAX, &counts, &report, &more);
+    path = EnterSafePath();
     CheckAll(target, &counts);
-    TimestampTz deadline = GetCurrentTimestamp() + wait_us;
-    if (wait) RequireSnapshotsEnded(target, deadline);
-    LockAgainstReaders(target, deadline);
+    LockAgainstReaders(target, wait, GetCurrentTimestamp() + wait_us);
     CloseTarget(target);
     RunSql(psprintf("TRUNCATE ONLY %s", target->child_name), NULL, 0, 0);
     RecordBatch(target, 0, &counts, began, 0, pgWalUsage.wal_bytes - wal);

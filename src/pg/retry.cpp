@@ -15,10 +15,12 @@ struct Case {
     Oid child;
     char* id;  // or NULL
     char* doc;
-    char* operation;   // what the feed did, or MOVE
-    Datum staged_row;  // of a MOVE, a jsonb
-    int attempts;      // failures so far
-    bool gone;         // settled by somebody else meanwhile
+    char* operation;    // what the feed did, or MOVE
+    Datum staged_row;   // of a MOVE, a jsonb
+    char* on_conflict;  // and how it was to be moved
+    char* key_index;
+    int attempts;  // failures so far
+    bool gone;     // settled by somebody else meanwhile
     bool settled;
 };
 
@@ -55,7 +57,8 @@ static void MoveAgain(void* arg) {
     Case* c = (Case*)arg;
     c->gone = !LockCase(c);
     if (c->gone) return;
-    Settle(c, MoveRefusedRow(c->schema, c->child, c->staged_row) ? "retry" : "newer row in the parent");
+    RefusedRow row = {c->schema, c->child, c->id, c->doc, c->staged_row, c->on_conflict, c->key_index};
+    Settle(c, MoveRefusedRow(&row) ? "retry" : "kept back");
 }
 
 // Sends one document as a feed would. Errors are for the caller to catch.
@@ -126,12 +129,13 @@ Datum vm_retry_quarantine(PG_FUNCTION_ARGS) {
         AsOwner owner = EnterAsOwner(schema);
         SqlResult next = RunSql(
             psprintf(
-                "SELECT quarantine_id, child::oid, _id, _doc, operation, attempts, staged_row FROM %s WHERE "
+                "SELECT quarantine_id, child::oid, _id, _doc, operation, attempts, staged_row, on_conflict, "
+                "key_index FROM %s WHERE "
                 "settled_at IS NULL AND "
                 "quarantine_id > $1 AND ($2 IS NULL OR child = $2) AND child IN (SELECT oid FROM pg_class) "
                 "ORDER BY quarantine_id LIMIT 1",
                 ExtensionName(schema, "vm_quarantine")),
-            args, 2, 7);
+            args, 2, 9);
         LeaveAsOwner(owner);
         if (!next.found) break;
         Case c = {schema,
@@ -141,13 +145,19 @@ Datum vm_retry_quarantine(PG_FUNCTION_ARGS) {
                   TextDatumGetCString(next.value[3]),
                   TextDatumGetCString(next.value[4]),
                   next.value[6],
+                  next.null[7] ? NULL : TextDatumGetCString(next.value[7]),
+                  next.null[8] ? NULL : TextDatumGetCString(next.value[8]),
                   DatumGetInt32(next.value[5]),
                   false,
                   false};
         last = c.number;
+        ErrorData* volatile error = NULL;
         quarantine_retry = true;
-        ErrorData* error = RunCaught(IsOperation(&c, "MOVE") ? MoveAgain : Resend, &c);
-        quarantine_retry = false;
+        PG_TRY();
+        { error = RunCaught(IsOperation(&c, "MOVE") ? MoveAgain : Resend, &c); }
+        PG_FINALLY();
+        { quarantine_retry = false; }
+        PG_END_TRY();
         retried += !c.gone;
         if (error != NULL) {
             c.settled = false;

@@ -56,8 +56,8 @@ struct SqlArg {
 struct SqlResult {
     uint64 rows;     // processed
     bool found;      // a row came back
-    Datum value[8];  // its first columns, in the caller's context
-    bool null[8];
+    Datum value[9];  // its first columns, in the caller's context
+    bool null[9];
 };
 SqlResult RunSql(const char* sql, const SqlArg* args, int nargs, int want);
 // The same for a statement that runs often in a session, always with arguments of the same types: planned
