@@ -496,6 +496,16 @@ COMMENT ON FUNCTION vm_propose(regclass, text) IS
 'a script to read and run: CREATE TABLE and vm_define_mapping for the documents in a table''s _doc';
 
 --
+-- src/pg/distinct.cpp
+--
+
+CREATE FUNCTION vm_distinct(relation regclass, column_name name, filter jsonb DEFAULT NULL, OUT value text)
+RETURNS SETOF text
+AS 'MODULE_PATHNAME' LANGUAGE C STABLE ROWS 100;
+COMMENT ON FUNCTION vm_distinct(regclass, name, jsonb) IS
+'the distinct values of a column, in order, of the rows whose columns equal the filter''s; from value to value by an index';
+
+--
 -- Rights: what writes is for those it is granted to.
 --
 

@@ -4,6 +4,7 @@
 extern "C" {
 #include <postgres.h>
 
+#include <access/genam.h>
 #include <access/htup_details.h>
 #include <access/relation.h>
 #include <access/table.h>
@@ -19,6 +20,7 @@ extern "C" {
 #include <funcapi.h>
 #include <mb/pg_wchar.h>
 #include <miscadmin.h>
+#include <parser/parse_relation.h>
 #include <utils/acl.h>
 #include <utils/array.h>
 #include <utils/builtins.h>
@@ -32,6 +34,7 @@ extern "C" {
 #include <utils/rel.h>
 #include <utils/syscache.h>
 #include <utils/timestamp.h>
+#include <utils/tuplesort.h>
 #if PG_VERSION_NUM >= 160000
 #include <varatt.h>
 #endif
@@ -71,5 +74,52 @@ inline List* InsertIndexTuplesUnlessTaken(ResultRelInfo* result, TupleTableSlot*
     return ExecInsertIndexTuples(result, slot, estate, false, true, NULL, NIL, false);
 #else
     return ExecInsertIndexTuples(result, slot, estate, false, true, NULL, NIL);
+#endif
+}
+
+// A scan whose keys come with index_rescan.
+inline IndexScanDesc BeginIndexScan(Relation table, Relation index, Snapshot snapshot, int nkeys) {
+#if PG_VERSION_NUM >= 180000
+    return index_beginscan(table, index, snapshot, NULL, nkeys, 0);
+#else
+    return index_beginscan(table, index, snapshot, nkeys, 0);
+#endif
+}
+
+// The next of sorted values, a copy of it; false after the last.
+inline bool NextSorted(Tuplesortstate* sort, Datum* value, bool* null) {
+#if PG_VERSION_NUM >= 160000
+    return tuplesort_getdatum(sort, true, true, value, null, NULL);
+#else
+    return tuplesort_getdatum(sort, true, value, null, NULL);
+#endif
+}
+
+// Whether the current user may select the columns (numbers from FirstLowInvalidHeapAttributeNumber on), as
+// the executor asks, its hooks too. With `raise` an error if not.
+inline bool MaySelect(Relation table, Bitmapset* columns, bool raise) {
+    RangeTblEntry* rte = makeNode(RangeTblEntry);
+    rte->rtekind = RTE_RELATION;
+    rte->relid = RelationGetRelid(table);
+    rte->relkind = table->rd_rel->relkind;
+    rte->rellockmode = AccessShareLock;
+#if PG_VERSION_NUM >= 160000
+    List* infos = NIL;
+    RTEPermissionInfo* info = addRTEPermissionInfo(&infos, rte);
+    info->requiredPerms = ACL_SELECT;
+    info->selectedCols = columns;
+    return ExecCheckPermissions(list_make1(rte), infos, raise);
+#else
+    rte->requiredPerms = ACL_SELECT;
+    rte->selectedCols = columns;
+    return ExecCheckRTPerms(list_make1(rte), raise);
+#endif
+}
+
+inline bool MayUseSchema(Oid schema) {
+#if PG_VERSION_NUM >= 160000
+    return object_aclcheck(NamespaceRelationId, schema, GetUserId(), ACL_USAGE) == ACLCHECK_OK;
+#else
+    return pg_namespace_aclcheck(schema, GetUserId(), ACL_USAGE) == ACLCHECK_OK;
 #endif
 }

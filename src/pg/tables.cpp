@@ -82,17 +82,19 @@ void LeaveAsOwner(AsOwner saved) {
     SetUserIdAndSecContext(saved.user, saved.context);
 }
 
-char* IndexEquality(Relation index, int k) {
-    Oid equality = get_opfamily_member(index->rd_opfamily[k], index->rd_opcintype[k], index->rd_opcintype[k],
-                                       BTEqualStrategyNumber);
-    HeapTuple tuple = SearchSysCache1(OPEROID, ObjectIdGetDatum(equality));
-    if (!HeapTupleIsValid(tuple))
-        elog(ERROR, "no equality for a column of index %u", RelationGetRelid(index));
+char* OperatorName(Oid op) {
+    HeapTuple tuple = SearchSysCache1(OPEROID, ObjectIdGetDatum(op));
+    if (!HeapTupleIsValid(tuple)) elog(ERROR, "cache lookup failed for operator %u", op);
     Form_pg_operator form = (Form_pg_operator)GETSTRUCT(tuple);
     char* name = psprintf("OPERATOR(%s.%s)", quote_identifier(get_namespace_name(form->oprnamespace)),
                           NameStr(form->oprname));
     ReleaseSysCache(tuple);
     return name;
+}
+
+char* IndexEquality(Relation index, int k) {
+    return OperatorName(get_opfamily_member(index->rd_opfamily[k], index->rd_opcintype[k],
+                                            index->rd_opcintype[k], BTEqualStrategyNumber));
 }
 
 static constexpr int kMaxArgs = INDEX_MAX_KEYS + 2;

@@ -42,6 +42,9 @@ AsOwner EnterAsOwner(Oid schema);
 AsOwner EnterAsTableOwner(Oid table);
 void LeaveAsOwner(AsOwner saved);
 
+// An operator, as OPERATOR(schema.=).
+char* OperatorName(Oid op);
+
 // The equality operator of an index's k-th column (from 0), as OPERATOR(schema.=).
 char* IndexEquality(Relation index, int k);
 
