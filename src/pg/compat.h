@@ -51,14 +51,6 @@ extern "C" {
 #define VM_MODULE_MAGIC PG_MODULE_MAGIC
 #endif
 
-inline AclResult SchemaUsage(Oid schema, Oid role) {
-#if PG_VERSION_NUM >= 160000
-    return object_aclcheck(NamespaceRelationId, schema, role, ACL_USAGE);
-#else
-    return pg_namespace_aclcheck(schema, role, ACL_USAGE);
-#endif
-}
-
 // Columns the server computes itself.
 inline bool HasGeneratedColumns(const TupleConstr* constr) {
 #if PG_VERSION_NUM >= 180000

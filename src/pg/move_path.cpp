@@ -73,8 +73,7 @@ static void CheckInsert(const MoveTarget* target) {
 
 static void CheckSchema(Relation rel) {
     Oid schema = RelationGetNamespace(rel);
-    AclResult result = SchemaUsage(schema, GetUserId());
-    if (result != ACLCHECK_OK) aclcheck_error(result, OBJECT_SCHEMA, get_namespace_name(schema));
+    if (!MayUseSchema(schema)) aclcheck_error(ACLCHECK_NO_PRIV, OBJECT_SCHEMA, get_namespace_name(schema));
 }
 
 void ChoosePath(MoveTarget* target) {
