@@ -18,6 +18,7 @@ extern "C" {
 #include <funcapi.h>
 #include <mb/pg_wchar.h>
 #include <miscadmin.h>
+#include <nodes/nodeFuncs.h>
 #include <utils/acl.h>
 #include <utils/array.h>
 #include <utils/builtins.h>
@@ -62,5 +63,14 @@ inline List* InsertIndexTuplesUnlessTaken(ResultRelInfo* result, TupleTableSlot*
     return ExecInsertIndexTuples(result, slot, estate, false, true, NULL, NIL, false);
 #else
     return ExecInsertIndexTuples(result, slot, estate, false, true, NULL, NIL);
+#endif
+}
+
+// Calls f for each child of a node of the raw grammar.
+inline bool WalkRawTree(Node* node, bool (*f)(Node*, void*), void* context) {
+#if PG_VERSION_NUM >= 160000
+    return raw_expression_tree_walker(node, f, context);
+#else
+    return raw_expression_tree_walker(node, (bool (*)())(void (*)())f, context);
 #endif
 }
