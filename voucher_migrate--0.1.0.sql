@@ -506,6 +506,126 @@ COMMENT ON FUNCTION vm_distinct(regclass, name, jsonb) IS
 'the distinct values of a column, in order, of the rows whose columns equal the filter''s; from value to value by an index';
 
 --
+-- src/pg/check_wrapper.cpp
+--
+
+CREATE FUNCTION vm_has_wrapper(value jsonb) RETURNS boolean
+AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION vm_has_wrapper(jsonb) IS
+'whether an object somewhere inside has a key that begins with $, as the wrappers of Extended JSON do';
+
+--
+-- src/pg/check_rule.cpp
+--
+
+CREATE TABLE vm_check_rule (
+    check_name text NOT NULL CHECK (check_name <> ''),
+    shipped boolean NOT NULL DEFAULT false,
+    mapping text,
+    parent regclass,
+    condition text,
+    severity text NOT NULL DEFAULT 'error' CHECK (severity IN ('error', 'warning', 'info')),
+    hint text,
+    source text,
+    defined_by text NOT NULL DEFAULT current_user,
+    defined_at timestamptz NOT NULL DEFAULT now(),
+    UNIQUE NULLS NOT DISTINCT (check_name, shipped, mapping, parent),
+    CHECK (mapping IS NULL OR parent IS NULL),
+    CHECK (condition IS NOT NULL OR source IS NOT NULL)
+);
+COMMENT ON TABLE vm_check_rule IS 'what vm_check asks of each row of a child; write with vm_define_check';
+COMMENT ON COLUMN vm_check_rule.check_name IS 'name of the check';
+COMMENT ON COLUMN vm_check_rule.shipped IS 'came with the extension; a definition of the same name goes before it';
+COMMENT ON COLUMN vm_check_rule.mapping IS 'for children with this mapping';
+COMMENT ON COLUMN vm_check_rule.parent IS
+'for children of this table; without mapping and parent: for all that have the columns';
+COMMENT ON COLUMN vm_check_rule.condition IS
+'true for a dirty row; names outside pg_catalog must be qualified. NULL: a check for the source only';
+COMMENT ON COLUMN vm_check_rule.severity IS 'error, warning or info';
+COMMENT ON COLUMN vm_check_rule.hint IS 'what to do about dirty rows';
+COMMENT ON COLUMN vm_check_rule.source IS 'the same as a MongoDB filter, for vm_source_checks';
+COMMENT ON COLUMN vm_check_rule.defined_by IS 'who defined it';
+COMMENT ON COLUMN vm_check_rule.defined_at IS 'when it was defined';
+SELECT pg_catalog.pg_extension_config_dump('vm_check_rule', 'WHERE NOT shipped');
+
+CREATE FUNCTION vm_define_check(check_name text, applies_to text, condition text, severity text DEFAULT 'error',
+    hint text DEFAULT NULL, source text DEFAULT NULL) RETURNS void
+AS 'MODULE_PATHNAME' LANGUAGE C;
+COMMENT ON FUNCTION vm_define_check(text, text, text, text, text, text) IS
+'create or replace a check for children with a mapping, of a parent, or (NULL) for all that have the columns';
+
+CREATE FUNCTION vm_drop_check(check_name text) RETURNS void
+AS 'MODULE_PATHNAME' LANGUAGE C;
+COMMENT ON FUNCTION vm_drop_check(text) IS 'drop a check that was defined; a shipped one of the same name is back then';
+
+CREATE FUNCTION vm_source_checks(mapping text) RETURNS text
+AS 'MODULE_PATHNAME' LANGUAGE C STABLE;
+COMMENT ON FUNCTION vm_source_checks(text) IS
+'the checks of a mapping as a script for mongosh, to run at the source before the copy';
+
+-- For every child.
+INSERT INTO vm_check_rule (check_name, shipped, condition, severity, hint) VALUES
+('half_row', true, '_doc IS NULL', 'error',
+ 'The feed has not brought these documents yet: let it catch up.'),
+('json_null_in_jsonb', true, 'vm_jsonb = ''null''', 'error',
+ 'JSON null is not NULL, and null || {} is an array: write NULL.'),
+('wrapper_in_jsonb', true, 'vm_has_wrapper(vm_jsonb)', 'warning',
+ 'Extended JSON was kept as it came; "normalize" in the column''s rule takes it off.'),
+('watermark_missing', true, '_doc IS NOT NULL AND vm_watermark IS NULL', 'warning',
+ 'Without a time no document is late, and the row never replaces one of the parent''s.'),
+('watermark_in_future', true, 'vm_watermark > now() + interval ''5 minutes''', 'error',
+ 'Later versions will count as late. Mend the time at the source.');
+
+-- For vouchers and campaigns.
+INSERT INTO vm_check_rule (check_name, shipped, mapping, condition, severity, hint, source)
+SELECT c.check_name, true, m.mapping, c.condition, c.severity, c.hint, c.source
+FROM (VALUES ('voucher'), ('campaign')) m(mapping) CROSS JOIN (VALUES
+('id_missing', 'id::text = ''MISSING''', 'error',
+ 'The document has no id. Mend it at the source.', '{ id: { $in: [null, "MISSING"] } }'),
+('tenant_missing', '_doc IS NOT NULL AND (coalesce(tenant_id::text, '''') = '''' OR coalesce(project_id::text, '''') = '''')',
+ 'error', 'Neither the document nor the trigger''s arguments say whose it is.', NULL),
+('created_at_missing', '_doc IS NOT NULL AND created_at IS NULL', 'warning',
+ 'The document''s _id is no ObjectId, so nothing says when it was made.', '{ _id: { $not: { $type: "objectId" } } }'),
+('watermark_missing', '_doc IS NOT NULL AND vm_watermark IS NULL', 'warning',
+ 'Without a time no document is late, and the row never replaces one of the parent''s.',
+ '{ updatedAt: null, updated_at: null, deletedAt: null, deleted_at: null }'),
+('watermark_in_future', 'vm_watermark > now() + interval ''5 minutes''', 'error',
+ 'Later versions will count as late. Mend the time at the source.',
+ '{ $or: ["updatedAt", "updated_at", "deletedAt", "deleted_at"].map(f => ({ [f]: { $gt: new Date(Date.now() + 300000) } })) }'),
+('deleted_at_old_name', NULL, 'warning',
+ 'An old name: deletedAt is what is read first.', '{ deleted_at: { $exists: true } }')
+) c(check_name, condition, severity, hint, source)
+UNION ALL VALUES
+('type_missing', true, 'voucher', '_doc IS NOT NULL AND coalesce(type::text, '''') = ''''', 'error',
+ 'A field that every voucher has. Mend it at the source.', '{ type: { $in: [null, ""] } }'),
+('discount_missing', true, 'voucher', '_doc IS NOT NULL AND (discount IS NULL OR discount::jsonb = ''null'')', 'warning',
+ 'Right for gift vouchers; others have lost it.', '{ discount: null }'),
+('count_like_float', true, 'voucher', 'publish::jsonb ->> ''count'' ~ ''[^-0-9]''', 'error',
+ 'A cast to integer will fail. Mend it at the source, or let "floor" in the column''s rule do it.',
+ '{ $or: [{ "publish.count": /[^-0-9]/ }, { $expr: { $and: [{ $isNumber: "$publish.count" }, '
+ '{ $ne: ["$publish.count", { $trunc: ["$publish.count", 0] }] }] } }] }'),
+('date_in_publish_entries', true, 'voucher', 'jsonb_path_exists(publish::jsonb, ''$.entries.**."$date"'')', 'error',
+ 'Applications read these dates as texts. Mend them at the source.',
+ '{ $expr: { $anyElementTrue: [{ $map: { input: { $cond: [{ $isArray: "$publish.entries" }, "$publish.entries", []] }, '
+ 'as: "entry", in: { $anyElementTrue: [{ $map: { input: { $cond: [{ $eq: [{ $type: "$$entry" }, "object"] }, '
+ '{ $objectToArray: "$$entry" }, []] }, as: "field", in: { $eq: [{ $type: "$$field.v" }, "date"] } } }] } } }] } }'),
+('campaign_type_missing', true, 'campaign', '_doc IS NOT NULL AND coalesce(campaign_type::text, '''') = ''''', 'error',
+ 'A field that every campaign has. Mend it at the source.', '{ campaign_type: { $in: [null, ""] } }'),
+('name_missing', true, 'campaign', '_doc IS NOT NULL AND coalesce(name::text, '''') = ''''', 'error',
+ 'A field that every campaign has. Mend it at the source.', '{ name: { $in: [null, ""] } }');
+
+--
+-- src/pg/check.cpp
+--
+
+CREATE FUNCTION vm_check(child regclass,
+    OUT check_name text, OUT severity text, OUT rows bigint, OUT sample_ids text[], OUT hint text)
+RETURNS SETOF record
+AS 'MODULE_PATHNAME' LANGUAGE C STABLE ROWS 30;
+COMMENT ON FUNCTION vm_check(regclass) IS
+'every check that applies to a child, errors first: dirty rows, some of their _ids, what to do; nothing is written';
+
+--
 -- Rights: what writes is for those it is granted to.
 --
 
@@ -513,6 +633,8 @@ REVOKE ALL ON FUNCTION vm_mapping_check() FROM PUBLIC;
 REVOKE ALL ON FUNCTION vm_mapping_changed() FROM PUBLIC;
 REVOKE ALL ON FUNCTION vm_define_mapping(text, jsonb) FROM PUBLIC;
 REVOKE ALL ON FUNCTION vm_drop_mapping(text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION vm_define_check(text, text, text, text, text, text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION vm_drop_check(text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION vm_transform() FROM PUBLIC;
 REVOKE ALL ON FUNCTION transform_voucher() FROM PUBLIC;
 REVOKE ALL ON FUNCTION transform_campaign() FROM PUBLIC;

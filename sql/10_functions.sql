@@ -45,3 +45,13 @@ CREATE TABLE hexes (h text, j jsonb);
 CREATE INDEX ON hexes (hex_to_bigint(h));
 CREATE INDEX ON hexes USING gin (json_arr2int_arr(j));
 DROP TABLE hexes;
+
+--
+-- vm_has_wrapper: keys that begin with $, at any depth, but not values
+--
+SELECT js, vm_has_wrapper(js::jsonb)
+FROM unnest(ARRAY['{"$date": 1}', '[[{"a": [1, {"$oid": "5"}]}]]', '{"b": null, "a": {"c": 1.5, "d": {"$numberLong": "7"}}}', '{"z": 1, "$x": [], "zz": 2}',
+                  '{"a": "$date"}', '["$date"]', '"$date"', '{"$": 1}', '{"a$": 1}', '{}', '[]', 'null', '{"a": "36 characters, as many as a dollar is."}']) js;
+SELECT vm_has_wrapper(NULL);
+SELECT vm_has_wrapper(('{"' || repeat('a', 10000) || '": [' || repeat('1, ', 10000) || '{"$oid": 1}]}')::jsonb);
+SELECT vm_has_wrapper((repeat('[', 3000) || '{"$oid": 1}' || repeat(']', 3000))::jsonb);

@@ -20,6 +20,7 @@ extern "C" {
 #include <funcapi.h>
 #include <mb/pg_wchar.h>
 #include <miscadmin.h>
+#include <nodes/nodeFuncs.h>
 #include <parser/parse_relation.h>
 #include <utils/acl.h>
 #include <utils/array.h>
@@ -113,5 +114,14 @@ inline bool MayUseSchema(Oid schema) {
     return object_aclcheck(NamespaceRelationId, schema, GetUserId(), ACL_USAGE) == ACLCHECK_OK;
 #else
     return pg_namespace_aclcheck(schema, GetUserId(), ACL_USAGE) == ACLCHECK_OK;
+#endif
+}
+
+// Calls f for each child of a node of the raw grammar.
+inline bool WalkRawTree(Node* node, bool (*f)(Node*, void*), void* context) {
+#if PG_VERSION_NUM >= 160000
+    return raw_expression_tree_walker(node, f, context);
+#else
+    return raw_expression_tree_walker(node, (bool (*)())(void (*)())f, context);
 #endif
 }

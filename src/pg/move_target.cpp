@@ -83,8 +83,14 @@ static const char* const kUsableKeys =
     "AND NOT EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = $1 AND a.attnum = ANY (i.indkey) "
     "AND (a.attidentity <> '' OR a.attgenerated <> '' OR NOT a.attnotnull)) ";
 
-// The unique index that says which rows are the same: the one that was named, else the primary key, else the
-// first usable one.
+Oid FindKeyIndex(Oid parent) {
+    SqlArg args[] = {OidArg(OIDOID, parent)};
+    SqlResult result =
+        RunSql(psprintf("%s ORDER BY i.indisprimary DESC, c.relname LIMIT 1", kUsableKeys), args, 1, 1);
+    return result.found ? DatumGetObjectId(result.value[0]) : InvalidOid;
+}
+
+// The same, or the one that was named.
 static Oid KeyIndexOf(Relation parent, const char* name) {
     SqlArg args[] = {OidArg(OIDOID, RelationGetRelid(parent)), TextArg(name)};
     if (name != NULL) {
@@ -97,9 +103,8 @@ static Oid KeyIndexOf(Relation parent, const char* name) {
              errhint("It must be a valid unique index on NOT NULL columns, not deferrable, without WHERE or "
                      "expressions.")));
     }
-    SqlResult result =
-        RunSql(psprintf("%s ORDER BY i.indisprimary DESC, c.relname LIMIT 1", kUsableKeys), args, 1, 1);
-    if (!result.found)
+    Oid key = FindKeyIndex(RelationGetRelid(parent));
+    if (!OidIsValid(key))
         ereport(
             ERROR,
             (errcode(ERRCODE_UNDEFINED_OBJECT),
@@ -107,11 +112,10 @@ static Oid KeyIndexOf(Relation parent, const char* name) {
                     RelationGetRelationName(parent)),
              errdetail("Without one nothing says which rows of child and parent are the same."),
              errhint("Give it a primary key, or a unique index on NOT NULL columns that are no identity.")));
-    return DatumGetObjectId(result.value[0]);
+    return key;
 }
 
-// GREATEST over the mapping's watermark columns of the row `alias`, as timestamptz in UTC.
-static char* Watermark(const CompiledMapping* compiled, const char* alias) {
+char* WatermarkSql(const CompiledMapping* compiled, const char* alias) {
     char* list = pstrdup("");
     for (uint32 w = 0; w < compiled->info.watermarks; w++) {
         const ColumnIo* io = compiled->io[compiled->info.watermark[w]];
@@ -166,7 +170,7 @@ static char* DeferredConstraints(Oid parent) {
 static char* ConflictClause(const MoveTarget* target, const char* set) {
     const CompiledMapping* compiled = target->compiled;
     const char* key = target->key;
-    char* excluded = Watermark(compiled, "excluded");
+    char* excluded = WatermarkSql(compiled, "excluded");
     if (set[0] == '\0') return psprintf("ON CONFLICT (%s) DO NOTHING", key);
     switch (target->options.on_conflict) {
         case OnConflict::Overwrite: return psprintf("ON CONFLICT (%s) DO UPDATE SET %s", key, set);
@@ -265,8 +269,8 @@ static void BuildSql(MoveTarget* target) {
         target->child_columns =
             Appended(target->child_columns, ", ", psprintf("vm_c.%s", quote_identifier(name)));
     }
-    target->watermark_c = Watermark(target->compiled, "vm_c");
-    target->watermark_p = Watermark(target->compiled, "vm_p");
+    target->watermark_c = WatermarkSql(target->compiled, "vm_c");
+    target->watermark_p = WatermarkSql(target->compiled, "vm_p");
     target->order = psprintf("%s DESC NULLS LAST, %s DESC", target->watermark_c, target->number);
     target->conflict_clause = ConflictClause(target, set);
     target->deferred = DeferredConstraints(RelationGetRelid(parent));

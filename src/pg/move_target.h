@@ -69,6 +69,14 @@ struct MoveTarget {
 // The parent of a child: what it inherits, or what vm_create_child noted. Error: none, or several (42809).
 Oid ParentOf(Oid schema, Oid child);
 
+// The index that says which rows are the same: the primary key, or the first that will do. InvalidOid if
+// there is none.
+Oid FindKeyIndex(Oid parent);
+
+// GREATEST over the mapping's watermark columns of the row `alias`, as timestamptz in UTC; NULL::timestamptz
+// without any.
+char* WatermarkSql(const CompiledMapping* compiled, const char* alias);
+
 // The words of the options; errors name the argument (22023).
 OnConflict OnConflictOf(const char* word);
 Locking LockingOf(const char* word);

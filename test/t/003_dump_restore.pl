@@ -39,6 +39,7 @@ sub answer
 $node->safe_psql('source',
 	    qq{SELECT "vm tools".vm_define_mapping('voucher', rules || '{"watermark": ["updated_at"]}')
        FROM "vm tools".vm_mapping WHERE mapping = 'voucher';
+     SELECT "vm tools".vm_define_check('no_code', 'app.voucher', 'code IS NULL', 'info'), "vm tools".vm_define_check('no_type', 'voucher', 'type IS NULL');
      SELECT "vm tools".vm_create_child('app.voucher', 'voucher', 'acme', 'shop', 'plain_feed');
      SELECT "vm tools".vm_create_child('app.voucher', 'careful', 'acme', 'it''s', 'careful_feed');
      INSERT INTO app.voucher (tenant_id, project_id, id, code) VALUES ('acme', 'shop', 'v_0', 'parent');
@@ -57,6 +58,8 @@ $node->safe_psql('source',
 my %state = (
 	'mappings' => 'SELECT mapping, shipped, rules, defined_by, CASE WHEN NOT shipped THEN defined_at END '
 	  . 'FROM "vm tools".vm_mapping ORDER BY mapping, shipped',
+	'checks' => 'SELECT check_name, shipped, mapping, parent, condition, severity, hint, source, CASE WHEN NOT shipped THEN defined_at END '
+	  . 'FROM "vm tools".vm_check_rule ORDER BY check_name, shipped, mapping',
 	'anomalies' => 'SELECT * FROM "vm tools".vm_anomaly ORDER BY anomaly_id',
 	'quarantine' => 'SELECT * FROM "vm tools".vm_quarantine ORDER BY quarantine_id',
 	'parent' => 'SELECT tableoid::regclass::text, * FROM app.voucher ORDER BY 1, id',
@@ -76,6 +79,7 @@ my %before = map { $_ => $node->safe_psql('source', $state{$_}) } keys %state;
 
 # What the comparison is worth.
 is(scalar(split /\n/, $before{'mappings'}), 4, 'source: two shipped mappings, two of the user');
+like($before{'checks'}, qr/^no_code\|f\|\|app\.voucher\|/m, 'source: checks');
 like($before{'anomalies'}, qr/^1\|app\.plain_feed\|.*the application's version stays\n2\|app\.plain_feed\|/s, 'source: anomalies');
 like($before{'quarantine'}, qr/^1\|app\.careful_feed\|.*good document\n2\|app\.careful_feed\|/s, 'source: quarantine');
 like($before{'triggers'}, qr/app\.plain_feed\|A\|.*"vm tools"\.vm_transform/, 'source: triggers');
