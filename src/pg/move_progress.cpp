@@ -138,11 +138,12 @@ void TellProgress(const MoveTarget* target, MoveProgress* progress) {
 void TellEnd(const MoveTarget* target, const MoveProgress* progress, const char* why) {
     if (progress->quiet) return;
     const MoveCounts* counts = &progress->counts;
-    ereport(NOTICE, (errmsg("%s: %s, " INT64_FORMAT " rows moved in %.1f s", target->child_name, why,
-                            MovedOf(counts), (GetCurrentTimestamp() - progress->began) / 1e6),
-                     errdetail(INT64_FORMAT " inserted, " INT64_FORMAT " updated, " INT64_FORMAT
-                                            " kept back, " INT64_FORMAT " quarantined; " INT64_FORMAT
-                                            " batches, %s of WAL.",
-                               counts->inserted, counts->updated, counts->kept, counts->quarantined,
-                               progress->batches, PrettySize(progress->wal_bytes))));
+    ereport(
+        NOTICE,
+        (errmsg("%s: %s, " INT64_FORMAT " rows moved in %.1f s", target->child_name, why, MovedOf(counts),
+                (GetCurrentTimestamp() - progress->began) / 1e6),
+         errdetail(INT64_FORMAT " inserted, " INT64_FORMAT " updated, " INT64_FORMAT
+                                " kept back, " INT64_FORMAT " quarantined; " INT64_FORMAT " %s, %s of WAL.",
+                   counts->inserted, counts->updated, counts->kept, counts->quarantined, progress->batches,
+                   progress->batches == 1 ? "batch" : "batches", PrettySize(progress->wal_bytes))));
 }
