@@ -36,7 +36,7 @@ static int64 EstimatedRows(const MoveTarget* target) {
         target,
         psprintf("EXPLAIN (FORMAT json) SELECT FROM (SELECT _doc AS vm_doc FROM ONLY %s WHERE %s\n) "
                  "vm_a WHERE vm_a.vm_doc IS NOT NULL",
-                 target->child_name, target->options.filter ? target->options.filter : "true"),
+                 target->child_name, FilterOf(target)),
         NULL, 0);
     const char* rows = plan.found ? strstr(TextDatumGetCString(plan.value[0]), "\"Plan Rows\":") : NULL;
     return rows ? strtoll(strchr(rows, ':') + 1, NULL, 10) : 0;

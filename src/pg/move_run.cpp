@@ -11,7 +11,6 @@ extern "C" {
 #include <common/pg_prng.h>
 #include <nodes/parsenodes.h>
 #include <pgstat.h>
-#include <storage/ipc.h>
 #include <storage/latch.h>
 
 PG_FUNCTION_INFO_V1(vm_move);

@@ -23,7 +23,7 @@ static int CompareTids(const void* a, const void* b) {
     return ItemPointerCompare((ItemPointer)a, (ItemPointer)b);
 }
 
-static const char* FilterOf(const MoveTarget* target) {
+const char* FilterOf(const MoveTarget* target) {
     return target->options.filter ? target->options.filter : "true";
 }
 

@@ -76,6 +76,9 @@ void SavePlace(const MoveTarget* target, const MoveScan* scan);
 // Gives back the chunk's lock.
 void EndScan(const MoveTarget* target, MoveScan* scan);
 
+// The condition on the child's rows, fit to stand in SQL: true where there is none.
+const char* FilterOf(const MoveTarget* target);
+
 // Runs SQL that has the move's filter in it, with the caller's search_path, for the first column of its first
 // row.
 SqlResult RunWithFilter(const MoveTarget* target, const char* sql, const SqlArg* args, int nargs);

@@ -9,7 +9,6 @@
 extern "C" {
 #include <executor/instrument.h>
 #include <pgstat.h>
-#include <storage/ipc.h>
 #include <storage/latch.h>
 #include <storage/lmgr.h>
 #include <storage/proc.h>
