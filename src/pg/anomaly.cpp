@@ -17,6 +17,21 @@ static SqlArg RowAsJsonb(Relation child, HeapTuple row) {
     return {JSONBOID, result.value[0], false};
 }
 
+void WriteAnomaly(Oid schema, const SqlArg* args) {
+    AsOwner owner = EnterAsOwner(schema);
+    RunSql(
+        psprintf(
+            "INSERT INTO %s AS a (child, mapping, _id, kind, incoming_time, stored_time, incoming, stored, "
+            "incoming_doc) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) "
+            "ON CONFLICT (child, coalesce(_id, ''), kind, md5(incoming_doc), md5(incoming::text)) WHERE "
+            "resolved_at IS NULL DO UPDATE SET times_seen = a.times_seen + 1, last_seen_at = "
+            "clock_timestamp(), "
+            "stored_time = excluded.stored_time, stored = excluded.stored",
+            ExtensionName(schema, "vm_anomaly")),
+        args, 9, 0);
+    LeaveAsOwner(owner);
+}
+
 void RecordAnomaly(const CompiledMapping* compiled, const Anomaly* anomaly) {
     SqlArg args[] = {
         OidArg(REGCLASSOID, RelationGetRelid(anomaly->child)),
@@ -29,18 +44,7 @@ void RecordAnomaly(const CompiledMapping* compiled, const Anomaly* anomaly) {
         RowAsJsonb(anomaly->child, anomaly->stored),
         TextArg(anomaly->document),
     };
-    AsOwner owner = EnterAsOwner(compiled->schema);
-    RunSql(
-        psprintf(
-            "INSERT INTO %s AS a (child, mapping, _id, kind, incoming_time, stored_time, incoming, stored, "
-            "incoming_doc) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) "
-            "ON CONFLICT (child, coalesce(_id, ''), kind, md5(incoming_doc), md5(incoming::text)) WHERE "
-            "resolved_at IS NULL DO UPDATE SET times_seen = a.times_seen + 1, last_seen_at = "
-            "clock_timestamp(), "
-            "stored_time = excluded.stored_time, stored = excluded.stored",
-            ExtensionName(compiled->schema, "vm_anomaly")),
-        args, lengthof(args), 0);
-    LeaveAsOwner(owner);
+    WriteAnomaly(compiled->schema, args);
 }
 
 extern "C" {

@@ -3,6 +3,7 @@
 
 #include "pg/compat.h"
 #include "pg/plan_cache.h"
+#include "pg/tables.h"
 
 struct Anomaly {
     Relation child;
@@ -17,3 +18,7 @@ struct Anomaly {
 
 // Writes it, as the tables' owner. The same document again while unresolved only counts up times_seen.
 void RecordAnomaly(const CompiledMapping* compiled, const Anomaly* anomaly);
+
+// The same for what is in nine arguments: child, mapping, _id, kind, incoming_time, stored_time, incoming,
+// stored, incoming_doc.
+void WriteAnomaly(Oid schema, const SqlArg* args);

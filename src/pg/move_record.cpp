@@ -1,5 +1,6 @@
 #include "pg/move_record.h"
 
+#include "pg/anomaly.h"
 #include "pg/caught.h"
 #include "pg/move_insert.h"
 #include "pg/tables.h"
@@ -67,23 +68,19 @@ void RecordKept(const MoveTarget* target, const ClaimedRows* claimed, const int*
         target->match, target->compared, target->child_columns, target->compared);
     AskAboutRows(target, claimed, kept, count, query);
     SPITupleTable* rows = SPI_tuptable;
-    char* insert = psprintf(
-        "INSERT INTO %s AS a (child, mapping, _id, kind, incoming_time, stored_time, incoming, stored, "
-        "incoming_doc) VALUES ($1, $2, $3, 'move_conflict', $4, $5, $6, $7, $8) "
-        "ON CONFLICT (child, coalesce(_id, ''), kind, md5(incoming_doc), md5(incoming::text)) WHERE "
-        "resolved_at IS "
-        "NULL DO UPDATE SET times_seen = a.times_seen + 1, last_seen_at = clock_timestamp(), stored = "
-        "excluded.stored, "
-        "stored_time = excluded.stored_time",
-        ExtensionName(target->schema, "vm_anomaly"));
     for (uint64 i = 0; i < rows->numvals; i++) {
         SPI_tuptable = rows;
-        SqlArg args[8] = {OidArg(REGCLASSOID, target->child_oid), TextArg(target->compiled->mapping)};
-        for (int k = 0; k < 6; k++) args[k + 2] = ArgOf(i, k + 1);
+        SqlArg args[] = {OidArg(REGCLASSOID, target->child_oid),
+                         TextArg(target->compiled->mapping),
+                         ArgOf(i, 1),
+                         TextArg("move_conflict"),
+                         ArgOf(i, 2),
+                         ArgOf(i, 3),
+                         ArgOf(i, 4),
+                         ArgOf(i, 5),
+                         ArgOf(i, 6)};
         Note(report, &report->kept, SPI_getvalue(rows->vals[i], rows->tupdesc, 1), NULL);
-        AsOwner owner = EnterAsOwner(target->schema);
-        RunSql(insert, args, 8, 0);
-        LeaveAsOwner(owner);
+        WriteAnomaly(target->schema, args);
     }
     SPI_finish();
     LeaveSafePath(path);
