@@ -626,6 +626,140 @@ COMMENT ON FUNCTION vm_check(regclass) IS
 'every check that applies to a child, errors first: dirty rows, some of their _ids, what to do; nothing is written';
 
 --
+-- src/pg/project.cpp
+--
+
+CREATE TABLE vm_parent (
+    entity text PRIMARY KEY CHECK (entity <> ''),
+    parent regclass NOT NULL UNIQUE,
+    mapping text NOT NULL,
+    move_order integer NOT NULL,
+    closed text,
+    move_active text NOT NULL DEFAULT 'after_switch' CHECK (move_active IN ('after_switch', 'before_switch')),
+    source_database text,
+    source_collection text NOT NULL,
+    registered_by text NOT NULL DEFAULT current_user,
+    registered_at timestamptz NOT NULL DEFAULT now()
+);
+COMMENT ON TABLE vm_parent IS 'tables that take part in the migration of every project; write with vm_register_parent';
+COMMENT ON COLUMN vm_parent.entity IS 'short name, as vm_switch and vm_is_switched take it';
+COMMENT ON COLUMN vm_parent.parent IS 'the table that the application uses';
+COMMENT ON COLUMN vm_parent.mapping IS 'mapping of its children';
+COMMENT ON COLUMN vm_parent.move_order IS 'rows of entities with smaller numbers move first';
+COMMENT ON COLUMN vm_parent.closed IS
+'true for rows that cannot change any more; they move before the switch. NULL: none are closed';
+COMMENT ON COLUMN vm_parent.move_active IS 'when the other rows move: after_switch or before_switch';
+COMMENT ON COLUMN vm_parent.source_database IS 'MongoDB database that the documents are in; NULL: asked for by vm_feed_task';
+COMMENT ON COLUMN vm_parent.source_collection IS
+'MongoDB collection of a project; {tenant} and {project} stand for its names';
+COMMENT ON COLUMN vm_parent.registered_by IS 'who registered it';
+COMMENT ON COLUMN vm_parent.registered_at IS 'when it was registered';
+SELECT pg_catalog.pg_extension_config_dump('vm_parent', '');
+
+CREATE TABLE vm_project (
+    tenant text NOT NULL CHECK (tenant <> ''),
+    project text NOT NULL CHECK (project <> ''),
+    added_by text NOT NULL DEFAULT current_user,
+    added_at timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (tenant, project)
+);
+COMMENT ON TABLE vm_project IS 'projects to migrate; COPY may write to it, tenant and project are enough';
+COMMENT ON COLUMN vm_project.tenant IS 'tenant, as the triggers'' arguments give it';
+COMMENT ON COLUMN vm_project.project IS 'project, as the triggers'' arguments give it';
+COMMENT ON COLUMN vm_project.added_by IS 'who added it';
+COMMENT ON COLUMN vm_project.added_at IS 'when it was added';
+SELECT pg_catalog.pg_extension_config_dump('vm_project', '');
+
+-- A row from the first step that is recorded on. Steps in their order.
+CREATE TABLE vm_project_entity (
+    tenant text NOT NULL,
+    project text NOT NULL,
+    entity text NOT NULL REFERENCES vm_parent ON UPDATE CASCADE,
+    child regclass,
+    pooled boolean NOT NULL DEFAULT false,
+    source_check_at timestamptz,
+    prepare_at timestamptz,
+    feed_start_at timestamptz,
+    check_at timestamptz,
+    move_closed_at timestamptz,
+    switch_at timestamptz,
+    anomaly_check_at timestamptz,
+    move_at timestamptz,
+    feed_stop_at timestamptz,
+    finish_at timestamptz,
+    PRIMARY KEY (tenant, project, entity),
+    FOREIGN KEY (tenant, project) REFERENCES vm_project ON UPDATE CASCADE
+);
+CREATE UNIQUE INDEX vm_project_entity_child ON vm_project_entity (child);
+COMMENT ON INDEX vm_project_entity_child IS 'a child serves one project at a time';
+CREATE INDEX vm_project_entity_entity ON vm_project_entity (entity);
+COMMENT ON INDEX vm_project_entity_entity IS 'the projects of an entity';
+COMMENT ON TABLE vm_project_entity IS 'how far each entity of a project is: when each step was last done; see vm_status';
+COMMENT ON COLUMN vm_project_entity.tenant IS 'tenant';
+COMMENT ON COLUMN vm_project_entity.project IS 'project';
+COMMENT ON COLUMN vm_project_entity.entity IS 'entity, see vm_parent';
+COMMENT ON COLUMN vm_project_entity.child IS 'its child table; NULL before prepare and after finish';
+COMMENT ON COLUMN vm_project_entity.pooled IS 'the child belongs to a pool and serves another project afterwards';
+COMMENT ON COLUMN vm_project_entity.source_check_at IS 'the source was checked';
+COMMENT ON COLUMN vm_project_entity.prepare_at IS 'the child was made, with indexes, constraints and trigger';
+COMMENT ON COLUMN vm_project_entity.feed_start_at IS 'the feed was started';
+COMMENT ON COLUMN vm_project_entity.check_at IS 'the child was checked, and no check of severity error found anything';
+COMMENT ON COLUMN vm_project_entity.move_closed_at IS 'closed rows were moved';
+COMMENT ON COLUMN vm_project_entity.switch_at IS 'applications were switched over; NULL while they are not';
+COMMENT ON COLUMN vm_project_entity.anomaly_check_at IS 'after the switch no anomaly and no quarantine were open';
+COMMENT ON COLUMN vm_project_entity.move_at IS 'all rows were moved';
+COMMENT ON COLUMN vm_project_entity.feed_stop_at IS 'the feed was stopped';
+COMMENT ON COLUMN vm_project_entity.finish_at IS 'the child was dropped, or given back to its pool';
+SELECT pg_catalog.pg_extension_config_dump('vm_project_entity', '');
+
+-- What applications read: apart, so that only a switch makes them read it anew.
+CREATE TABLE vm_flag (
+    tenant text NOT NULL,
+    project text NOT NULL,
+    entity text NOT NULL,
+    switched boolean NOT NULL,
+    changed_by text NOT NULL DEFAULT current_user,
+    changed_at timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (tenant, project, entity)
+);
+COMMENT ON TABLE vm_flag IS 'which entities of which projects live in PostgreSQL; write with vm_switch and vm_switch_back';
+COMMENT ON COLUMN vm_flag.tenant IS 'tenant';
+COMMENT ON COLUMN vm_flag.project IS 'project';
+COMMENT ON COLUMN vm_flag.entity IS 'entity, see vm_parent';
+COMMENT ON COLUMN vm_flag.switched IS 'applications use PostgreSQL';
+COMMENT ON COLUMN vm_flag.changed_by IS 'who switched it, or back';
+COMMENT ON COLUMN vm_flag.changed_at IS 'when';
+SELECT pg_catalog.pg_extension_config_dump('vm_flag', '');
+
+CREATE TABLE vm_history (
+    history_id bigint GENERATED BY DEFAULT AS IDENTITY PRIMARY KEY,
+    tenant text NOT NULL,
+    project text NOT NULL,
+    entity text,
+    step text NOT NULL,
+    passed boolean NOT NULL DEFAULT true,
+    found text,
+    override_reason text,
+    done_by text NOT NULL DEFAULT current_user,
+    done_at timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+CREATE INDEX vm_history_project ON vm_history (tenant, project);
+COMMENT ON INDEX vm_history_project IS 'the history of a project';
+COMMENT ON TABLE vm_history IS 'every step of every project: who, when, and what was found; nothing is ever changed here';
+COMMENT ON COLUMN vm_history.history_id IS 'number of the entry';
+COMMENT ON COLUMN vm_history.tenant IS 'tenant';
+COMMENT ON COLUMN vm_history.project IS 'project';
+COMMENT ON COLUMN vm_history.entity IS 'entity, see vm_parent; NULL: all of the project''s';
+COMMENT ON COLUMN vm_history.step IS 'the step';
+COMMENT ON COLUMN vm_history.passed IS 'false: it found something that stands in the way';
+COMMENT ON COLUMN vm_history.found IS 'what it found';
+COMMENT ON COLUMN vm_history.override_reason IS 'why it was done against what was found';
+COMMENT ON COLUMN vm_history.done_by IS 'who';
+COMMENT ON COLUMN vm_history.done_at IS 'when';
+SELECT pg_catalog.pg_extension_config_dump('vm_history', '');
+SELECT pg_catalog.pg_extension_config_dump('vm_history_history_id_seq', '');
+
+--
 -- Rights: what writes is for those it is granted to.
 --
 
