@@ -760,6 +760,21 @@ SELECT pg_catalog.pg_extension_config_dump('vm_history', '');
 SELECT pg_catalog.pg_extension_config_dump('vm_history_history_id_seq', '');
 
 --
+-- src/pg/feed_seen.cpp
+--
+
+CREATE TABLE vm_feed_seen (
+    child regclass NOT NULL,
+    pid integer NOT NULL,
+    last_at timestamptz NOT NULL,
+    PRIMARY KEY (child, pid)
+);
+COMMENT ON TABLE vm_feed_seen IS 'when a feed last wrote to the child of a project, to about a second; nothing is lost with it';
+COMMENT ON COLUMN vm_feed_seen.child IS 'child table';
+COMMENT ON COLUMN vm_feed_seen.pid IS 'the server process that the feed used, so that two never wait for each other';
+COMMENT ON COLUMN vm_feed_seen.last_at IS 'when its last statement began';
+
+--
 -- Rights: what writes is for those it is granted to.
 --
 
