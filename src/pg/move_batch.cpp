@@ -9,8 +9,7 @@ extern "C" {
 #include <catalog/catalog.h>
 }
 
-// Claimed and held in memory. Each such part is a subtransaction; of a whole child there must not be too
-// many.
+// Each such part of a batch is a subtransaction; of a whole child there must not be too many.
 static constexpr int kRowsAtOnce = 5000;
 static constexpr int kWholeRowsAtOnce = 25000;
 
@@ -125,6 +124,73 @@ static void WriteRange(const MoveTarget* target, const ClaimedRows* claimed, int
     WriteRange(target, claimed, middle, hi, counts, report);
 }
 
+// Rows of a batch that are claimed and written a few at a time, in one subtransaction.
+struct Slices {
+    const MoveTarget* target;
+    MoveScan* scan;
+    int want;
+    MoveReport* report;
+    MoveCounts counts;
+    bool more;
+    bool over;  // nothing further to take in this batch
+    Attempt attempt;
+};
+
+// Few enough to be in the processor's cache still when they are written, and a row is not held while many
+// others are being claimed.
+static constexpr int kSlice = 250;
+
+static void MoveSlices(void* arg) {
+    Slices* slices = (Slices*)arg;
+    MoveCounts* counts = &slices->counts;
+    for (int left = slices->want; left > 0 && !slices->over;) {
+        ClaimedRows* claimed = ClaimNextRows(slices->target, slices->scan, Min(left, kSlice), &slices->more);
+        counts->busy += claimed->busy;
+        left -= claimed->count;
+        slices->attempt =
+            Attempt{slices->target, claimed, 0, claimed->count, slices->report, Way::Native, {}, false};
+        if (claimed->count > 0) Write(&slices->attempt);
+        counts->inserted += slices->attempt.written.inserted;
+        counts->updated += slices->attempt.written.updated;
+        counts->kept += slices->attempt.written.nkept;
+        slices->over = !slices->more && (slices->scan->share || claimed->count + claimed->busy == 0);
+        MemoryContextReset(slices->target->rows);
+    }
+}
+
+// The way for rows that nothing is wrong with. False, and nothing done, where a row is refused.
+static bool TrySlices(const MoveTarget* target, MoveScan* scan, int want, MoveCounts* counts,
+                      MoveReport* report, bool* more, bool* over) {
+    if (!TakenAsRead(target) || FirstWay(target) != Way::Native) return false;
+    MoveScan before = *scan;
+    MoveReport reported = *report;
+    Slices slices = {target, scan, want, report, {}, false, false, {}};
+    ErrorData* error = RunCaught(MoveSlices, &slices);
+    if (error == NULL) {
+        counts->inserted += slices.counts.inserted;
+        counts->updated += slices.counts.updated;
+        counts->kept += slices.counts.kept;
+        counts->busy += slices.counts.busy;
+        *more = slices.more;
+        *over = slices.over;
+        return true;
+    }
+    if (!IsRowsFault(&slices.attempt, error->sqlerrcode)) ReThrowError(error);
+    ReturnTo(scan, &before);
+    *report = reported;
+    return false;
+}
+
+// The way for all others: they are claimed first, and stay claimed whatever is wrong with one of them.
+static void MoveClaimed(const MoveTarget* target, MoveScan* scan, int want, MoveCounts* counts,
+                        MoveReport* report, bool* more, bool* over) {
+    ClaimedRows* claimed = ClaimNextRows(target, scan, want, more);
+    counts->busy += claimed->busy;
+    if (claimed->count > 0) WriteRange(target, claimed, 0, claimed->count, counts, report);
+    *over = !*more && (scan->share || claimed->count + claimed->busy == 0);
+    MemoryContextReset(target->rows);
+}
+
 // The parent's deferred constraints are checked while a row can still be blamed. What the transaction did
 // before is checked here, where the error is its own.
 static void SetDeferred(const MoveTarget* target, const char* mode) {
@@ -138,14 +204,13 @@ void MoveRows(const MoveTarget* target, MoveScan* scan, int most, MoveCounts* co
     SetDeferred(target, "IMMEDIATE");
     MemoryContext caller = MemoryContextSwitchTo(target->rows);
     int at_once = target->truncates ? kWholeRowsAtOnce : kRowsAtOnce;
-    for (int left = most; left > 0;) {
-        ClaimedRows* claimed = ClaimNextRows(target, scan, Min(left, at_once), more);
-        counts->busy += claimed->busy;
-        if (claimed->count + claimed->busy == 0) break;
-        left -= claimed->count;
-        if (claimed->count > 0) WriteRange(target, claimed, 0, claimed->count, counts, report);
-        MemoryContextReset(target->rows);
-        if (scan->share && !*more) break;  // the chunk is done
+    bool over = false;
+    for (int left = most; left > 0 && !over;) {
+        int64 before = MovedOf(counts) + counts->quarantined;
+        int want = Min(left, at_once);
+        if (!TrySlices(target, scan, want, counts, report, more, &over))
+            MoveClaimed(target, scan, want, counts, report, more, &over);
+        left -= (int)(MovedOf(counts) + counts->quarantined - before);
     }
     MemoryContextSwitchTo(caller);
     SetDeferred(target, "DEFERRED");

@@ -126,9 +126,12 @@ static ClaimedRows* NewClaimedRows(int most) {
     return claimed;
 }
 
+bool TakenAsRead(const MoveTarget* target) {
+    return target->options.filter == NULL && target->native_delete && !target->same_keys;
+}
+
 ClaimedRows* ClaimNextRows(const MoveTarget* target, MoveScan* scan, int want, bool* more) {
-    // Where nothing has to be asked by SQL the rows are taken as they are read.
-    bool chosen = target->options.filter != NULL || !target->native_delete || target->same_keys;
+    bool chosen = !TakenAsRead(target);
     int count = 0;
     *more = false;
     ItemPointerData* tids = chosen ? NextRows(target, scan, want, &count, more) : NULL;

@@ -11,6 +11,10 @@ struct ClaimedRows {
     HeapTuple* rows;        // in the parent's shape if they are written natively, else in target->row's
 };
 
+// Whether nothing has to be asked by SQL: rows are taken as they are read, and a few of them cost no more
+// than many.
+bool TakenAsRead(const MoveTarget* target);
+
 // Takes the next rows that are ahead of the scan, `want` at most; *more: further ones were seen. Natively
 // they are deleted with the mark of a row that has moved elsewhere, so that a racing writer gets SQLSTATE
 // 40001 in place of "0 rows"; those that would have to be waited for are left and counted. Where the child

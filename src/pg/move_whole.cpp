@@ -154,9 +154,6 @@ Datum vm_move_whole(PG_FUNCTION_ARGS) {
     CheckFit(target);
     LeaveSafePath(path);
     target->truncates = true;
-    constexpr Size kKept = 16 * 1024 * 1024;  // its batches are larger
-    target->rows =
-        AllocSetContextCreate(target->context, "voucher_migrate whole batch", kKept, kKept, 4 * kKept);
 
     uint64 wal = pgWalUsage.wal_bytes;
     TimestampTz began = GetCurrentTimestamp();
