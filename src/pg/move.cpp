@@ -3,6 +3,7 @@
 
 #include "pg/caught.h"
 #include "pg/move_progress.h"
+#include "pg/move_project.h"
 #include "pg/tables.h"
 
 extern "C" {
@@ -103,8 +104,10 @@ Datum vm_move_batch(PG_FUNCTION_ARGS) {
         ErrorData* error = RunCaught(RunDry, &batch);
         if (!batch.dry_run_done) ReThrowError(error);
     } else {
+        CheckMovesTurn(batch.target);
         OpenTarget(&batch.target);
         RunBatch(&batch, false);
+        if (!batch.remaining) RecordMoveDone(batch.target, &batch.counts);
         CloseTarget(batch.target);
     }
     MemoryContextDelete(batch.target->context);

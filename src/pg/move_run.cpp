@@ -3,6 +3,7 @@
 #include "pg/move.h"
 #include "pg/move_control.h"
 #include "pg/move_lock.h"
+#include "pg/move_project.h"
 #include "pg/move_run.h"
 #include "pg/tables.h"
 
@@ -220,6 +221,8 @@ static void Conclude(MoveRun* run, const char* state, const char* error) {
     run->progress.waits_for[0] = '\0';
     PG_TRY();
     {
+        if (strcmp(state, "done") == 0 && run->rows_since_whole == 0)
+            RecordMoveDone(run->target, &run->progress.counts);
         WriteProgress(run->target, &run->progress, state, error);
         SPI_commit();
     }
@@ -301,6 +304,7 @@ Datum vm_move(PG_FUNCTION_ARGS) {
     CheckMoveAllowed("vm_move()");
     if (SPI_connect_ext(SPI_OPT_NONATOMIC) != SPI_OK_CONNECT) elog(ERROR, "SPI_connect failed");
     MoveRun* run = BeginRun(fcinfo);
+    CheckMovesTurn(run->target);
     BeginProgress(run->target, &run->progress);
     (void)TryLockMove(MoveLockOn::Run, (uint32)(run->progress.move_id >> 32), (uint32)run->progress.move_id,
                       true);

@@ -4,6 +4,7 @@
 #include "pg/move.h"
 #include "pg/move_lock.h"
 #include "pg/move_progress.h"
+#include "pg/move_project.h"
 #include "pg/tables.h"
 
 extern "C" {
@@ -145,6 +146,7 @@ Datum vm_move_whole(PG_FUNCTION_ARGS) {
     int64 wait_us = (int64)PG_GETARG_INT32(3) * 1000;
     MoveTarget* target =
         BuildTarget(ExtensionSchema(fcinfo), PG_GETARG_OID(0), &options, CurrentMemoryContext);
+    CheckMovesTurn(target);
     RequireAlone();
     // Before anything is locked; what begins later is looked at again in the end.
     if (wait) RequireSnapshotsEnded(target, GetCurrentTimestamp() + wait_us);
@@ -168,6 +170,7 @@ Datum vm_move_whole(PG_FUNCTION_ARGS) {
     CloseTarget(target);
     RunSql(psprintf("TRUNCATE ONLY %s", target->child_name), NULL, 0, 0);
     RecordBatch(target, 0, &counts, began, 0, pgWalUsage.wal_bytes - wal);
+    RecordMoveDone(target, &counts);
     LeaveSafePath(path);
 
     Datum values[] = {Int64GetDatum(MovedOf(&counts)), Int64GetDatum(counts.inserted),

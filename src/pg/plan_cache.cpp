@@ -158,6 +158,7 @@ PlanEntry* LookUpPlan(Oid schema, const char* mapping, Relation rel, Trigger* tr
         entry->relation = RelationGetRelid(rel);
         entry->stale = true;
         entry->compiled = NULL;
+        entry->feed_noted = 0;
     }
     if (!entry->stale && entry->compiled != NULL) return entry;
 

@@ -30,6 +30,7 @@ struct PlanEntry {
     Oid trigger;  // hash key
     Oid relation;
     bool stale;
+    TimestampTz feed_noted;  // see feed_seen.h
     CompiledMapping* compiled;
 };
 PlanEntry* LookUpPlan(Oid schema, const char* mapping, Relation rel, Trigger* trigger, int first_arg);

@@ -3,6 +3,7 @@
 #include "pg/caught.h"
 #include "pg/compat.h"
 #include "pg/document.h"
+#include "pg/feed_seen.h"
 #include "pg/half_row.h"
 #include "pg/plan_cache.h"
 #include "pg/quarantine.h"
@@ -384,6 +385,10 @@ static Datum TransformTrigger(FunctionCallInfo fcinfo, const char* function, con
     StatementState* state = State(fcinfo);
     if (state->entry == NULL || state->entry->stale)
         state->entry = LookUpPlan(state->schema, mapping, rel, trigger->tg_trigger, first_arg);
+    if (FeedIsNews(state->entry->feed_noted) && !quarantine_retry) {
+        state->entry->feed_noted = GetCurrentStatementStartTimestamp();
+        NoteFeed(state->schema, RelationGetRelid(rel));
+    }
     CompiledMapping* compiled = state->entry->compiled;
     if (compiled->table.doc_att == InvalidAttrNumber)
         ereport(ERROR,
