@@ -609,10 +609,77 @@ UNION ALL VALUES
  '{ $expr: { $anyElementTrue: [{ $map: { input: { $cond: [{ $isArray: "$publish.entries" }, "$publish.entries", []] }, '
  'as: "entry", in: { $anyElementTrue: [{ $map: { input: { $cond: [{ $eq: [{ $type: "$$entry" }, "object"] }, '
  '{ $objectToArray: "$$entry" }, []] }, as: "field", in: { $eq: [{ $type: "$$field.v" }, "date"] } } }] } } }] } }'),
+('publication_total', true, 'voucher',
+ 'jsonb_path_exists(publish::jsonb, ''$ ? (@.entries.type() == "array" && (@.count.double() != @.entries.size() || '
+ '!exists(@.count) && @.entries.size() > 0))'')', 'warning',
+ 'publish.count is not the number of publish.entries.',
+ '{ $expr: { $cond: [{ $isArray: "$publish.entries" }, { $ne: [{ $floor: { $convert: { input: "$publish.count", to: "double", '
+ 'onError: null, onNull: 0 } } }, { $size: "$publish.entries" }] }, false] } }'),
+('redemption_total', true, 'voucher',
+ 'jsonb_path_exists(redemption::jsonb, ''$ ? (@.redemption_entries.type() == "array" && (@.redeemed_quantity.double() != '
+ '@.redemption_entries.size() || !exists(@.redeemed_quantity) && @.redemption_entries.size() > 0))'')', 'warning',
+ 'redemption.redeemed_quantity is not the number of redemption.redemption_entries.',
+ '{ $expr: { $cond: [{ $isArray: "$redemption.redemption_entries" }, { $ne: [{ $convert: { input: '
+ '"$redemption.redeemed_quantity", to: "double", onError: null, onNull: 0 } }, { $size: "$redemption.redemption_entries" }] }, '
+ 'false] } }'),
+('redeemed_too_often', true, 'voucher',
+ 'jsonb_path_exists(redemption::jsonb, ''$ ? (@.redeemed_quantity.double() > @.quantity.double())'')', 'warning',
+ 'redemption.redeemed_quantity is above redemption.quantity; null is unlimited.',
+ '{ $expr: { $gt: [{ $convert: { input: "$redemption.redeemed_quantity", to: "double", onError: 0, onNull: 0 } }, '
+ '{ $convert: { input: "$redemption.quantity", to: "double", onError: Infinity, onNull: Infinity } }] } }'),
 ('campaign_type_missing', true, 'campaign', '_doc IS NOT NULL AND coalesce(campaign_type::text, '''') = ''''', 'error',
  'A field that every campaign has. Mend it at the source.', '{ campaign_type: { $in: [null, ""] } }'),
 ('name_missing', true, 'campaign', '_doc IS NOT NULL AND coalesce(name::text, '''') = ''''', 'error',
  'A field that every campaign has. Mend it at the source.', '{ name: { $in: [null, ""] } }');
+
+--
+-- src/pg/reference.cpp
+--
+
+CREATE TABLE vm_reference (
+    entity text NOT NULL CHECK (entity <> ''),
+    column_name name NOT NULL,
+    shipped boolean NOT NULL DEFAULT false,
+    refers_to text CHECK (refers_to <> ''),
+    refers_to_column name NOT NULL DEFAULT 'id',
+    count_column name,
+    counted text,
+    severity text NOT NULL DEFAULT 'error' CHECK (severity IN ('error', 'warning', 'info')),
+    count_severity text NOT NULL DEFAULT 'warning' CHECK (count_severity IN ('error', 'warning', 'info')),
+    defined_by text NOT NULL DEFAULT current_user,
+    defined_at timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (entity, column_name, shipped)
+);
+COMMENT ON TABLE vm_reference IS 'which columns hold the key of another entity''s row, for vm_check; write with vm_define_reference';
+COMMENT ON COLUMN vm_reference.entity IS 'entity whose rows refer, see vm_parent';
+COMMENT ON COLUMN vm_reference.column_name IS 'its column that refers; NULL in it refers to nothing';
+COMMENT ON COLUMN vm_reference.shipped IS 'came with the extension; a definition of the same entity and column goes before it';
+COMMENT ON COLUMN vm_reference.refers_to IS 'entity that is meant; NULL: none, nothing is checked';
+COMMENT ON COLUMN vm_reference.refers_to_column IS
+'column of that entity; the other columns of its unique index, such as tenant and project, must be equal where both have them';
+COMMENT ON COLUMN vm_reference.count_column IS 'column of that entity with the number of rows that refer to it; NULL: none';
+COMMENT ON COLUMN vm_reference.counted IS
+'which rows that number counts, as a condition on them; names outside pg_catalog must be qualified. NULL: all';
+COMMENT ON COLUMN vm_reference.severity IS 'of a row that refers to nothing: error, warning or info';
+COMMENT ON COLUMN vm_reference.count_severity IS 'of a number that is another: error, warning or info';
+COMMENT ON COLUMN vm_reference.defined_by IS 'who defined it';
+COMMENT ON COLUMN vm_reference.defined_at IS 'when it was defined';
+SELECT pg_catalog.pg_extension_config_dump('vm_reference', 'WHERE NOT shipped');
+
+CREATE FUNCTION vm_define_reference(entity text, column_name name, refers_to text, refers_to_column name DEFAULT 'id',
+    count_column name DEFAULT NULL, counted text DEFAULT NULL, severity text DEFAULT 'error',
+    count_severity text DEFAULT 'warning') RETURNS void
+AS 'MODULE_PATHNAME' LANGUAGE C;
+COMMENT ON FUNCTION vm_define_reference(text, name, text, name, name, text, text, text) IS
+'create or replace a reference from an entity''s column to another entity, for vm_check';
+
+CREATE FUNCTION vm_drop_reference(entity text, column_name name) RETURNS void
+AS 'MODULE_PATHNAME' LANGUAGE C;
+COMMENT ON FUNCTION vm_drop_reference(text, name) IS
+'drop a reference that was defined; a shipped one of the same column is back then';
+
+INSERT INTO vm_reference (entity, column_name, shipped, refers_to, refers_to_column, count_column, counted) VALUES
+('voucher', 'campaign_id', true, 'campaign', 'id', 'vouchers_count', 'deleted IS NOT TRUE');
 
 --
 -- src/pg/check.cpp
@@ -784,6 +851,8 @@ REVOKE ALL ON FUNCTION vm_define_mapping(text, jsonb) FROM PUBLIC;
 REVOKE ALL ON FUNCTION vm_drop_mapping(text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION vm_define_check(text, text, text, text, text, text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION vm_drop_check(text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION vm_define_reference(text, name, text, name, name, text, text, text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION vm_drop_reference(text, name) FROM PUBLIC;
 REVOKE ALL ON FUNCTION vm_transform() FROM PUBLIC;
 REVOKE ALL ON FUNCTION transform_voucher() FROM PUBLIC;
 REVOKE ALL ON FUNCTION transform_campaign() FROM PUBLIC;
