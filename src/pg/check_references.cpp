@@ -5,7 +5,6 @@
 #include "pg/tables.h"
 
 extern "C" {
-#include <access/stratnum.h>
 #include <catalog/pg_index.h>
 #include <utils/rls.h>
 #include <utils/ruleutils.h>
@@ -174,11 +173,16 @@ static char* RowsOf(Oid parent, bool only, List* children) {
 }
 
 // Rows of the other entity, for FROM: all of them, and those of the child's own project, which are asked
-// first because they are in two tables, however many children there are. NULL: they cannot be read apart.
+// first because they are in two tables, however many children there are. NULL: there is no project, or its
+// rows cannot be read apart.
 struct OtherRows {
     char* few;
     char* all;
 };
+
+static bool HasPolicies(Oid table) {
+    return check_enable_rls(table, InvalidOid, true) == RLS_ENABLED;
+}
 
 static OtherRows RowsOfOther(Oid schema, Relation child, Oid parent, const char* entity) {
     OtherRows rows = {NULL, RowsOf(parent, false, ChildrenApart(schema, parent))};
@@ -192,13 +196,12 @@ static OtherRows RowsOfOther(Oid schema, Relation child, Oid parent, const char*
                         table, table),
                args, 2, 1);
     LeaveAsOwner(owner);
-    if (!result.found) return rows;  // of no project
+    // Read by the parent's name, a child's rows are under the parent's policies; read apart, under its own.
+    if (!result.found || HasPolicies(parent)) return rows;
     List* sibling = NIL;
     if (!result.null[0]) {
         Oid oid = DatumGetObjectId(result.value[0]);
-        if (pg_class_aclcheck(oid, GetUserId(), ACL_SELECT) != ACLCHECK_OK ||
-            check_enable_rls(oid, InvalidOid, true) == RLS_ENABLED)
-            return rows;
+        if (pg_class_aclcheck(oid, GetUserId(), ACL_SELECT) != ACLCHECK_OK || HasPolicies(oid)) return rows;
         sibling = list_make1_oid(oid);
     }
     rows.few = RowsOf(parent, true, sibling);

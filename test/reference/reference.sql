@@ -38,7 +38,7 @@ CREATE FUNCTION pg_temp.cell(words text) RETURNS text LANGUAGE sql AS $$ SELECT 
 CREATE FUNCTION pg_temp.sentence(words text) RETURNS text LANGUAGE sql AS $$ SELECT upper(left(w, 1)) || substr(w, 2) || '.' FROM pg_temp.plain($1) w $$;
 
 -- A default without its type.
-CREATE FUNCTION pg_temp.short(expression text) RETURNS text LANGUAGE sql AS $$ SELECT regexp_replace($1, '::[a-z "\[\]]+$', '') $$;
+CREATE FUNCTION pg_temp.short(expression text) RETURNS text LANGUAGE sql AS $$ SELECT replace(regexp_replace($1, '::[a-z "\[\]]+$', ''), '|', '\|') $$;
 
 -- A comment's lines after its first: "label: value", or prose. One that begins with a blank goes on.
 CREATE TEMP TABLE remark AS
@@ -49,7 +49,7 @@ items AS (SELECT classid, objid, item, string_agg(trim(l), ' ' ORDER BY n) AS wo
 SELECT *, (regexp_match(words, '^("[^"]+"|\w+): '))[1] AS label, regexp_replace(words, '^("[^"]+"|\w+): ', '') AS value FROM items;
 
 CREATE TEMP TABLE argument AS
-SELECT o.objid, a.n, a.name, a.mode, coalesce(a.mode, 'i') IN ('i', 'v', 'b') AS input, a.mode IN ('o', 't', 'b') AS output,
+SELECT o.objid, a.n, coalesce(nullif(a.name, ''), '$' || a.n) AS name, a.mode, coalesce(a.mode, 'i') IN ('i', 'v', 'b') AS input, a.mode IN ('o', 't', 'b') AS output,
     format_type(a.type, NULL) AS type, pg_temp.short(pg_get_function_arg_default(p.oid, a.n::integer)) AS fallback, r.value AS words
 FROM object o JOIN pg_proc p ON o.classid = 'pg_proc'::regclass AND p.oid = o.objid
 CROSS JOIN unnest(coalesce(p.proargnames, '{}'), coalesce(p.proallargtypes, p.proargtypes::oid[]), p.proargmodes) WITH ORDINALITY a(name, type, mode, n)
@@ -107,7 +107,7 @@ $$;
 
 -- What a comment says beside arguments and columns. A function that returns a value says so even without words.
 CREATE FUNCTION pg_temp.remarks_of(o object) RETURNS text LANGUAGE sql AS $$
-    WITH result AS (SELECT format_type(p.prorettype, NULL) AS type FROM pg_proc p WHERE o.kind = 'function' AND p.oid = o.objid AND p.prorettype <> 'void'::regtype
+    WITH result AS (SELECT pg_get_function_result(p.oid) AS type FROM pg_proc p WHERE o.kind = 'function' AND p.oid = o.objid AND p.prorettype <> 'void'::regtype
             AND NOT EXISTS (SELECT FROM argument a WHERE a.objid = o.objid AND a.output)),
         r AS (SELECT *, item = min(item) OVER () AS first FROM remark WHERE classid = o.classid AND objid = o.objid
             AND NOT EXISTS (SELECT FROM argument a WHERE a.objid = remark.objid AND a.name = remark.label))
