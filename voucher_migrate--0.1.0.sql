@@ -4,21 +4,29 @@
 \echo Use "CREATE EXTENSION voucher_migrate" to load this file. \quit
 
 --
--- src/pg/functions.cpp
+-- src/pg/functions.cpp: Helpers
 --
 
 CREATE FUNCTION hex_to_bigint(hexval text) RETURNS bigint
 AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 COMMENT ON FUNCTION hex_to_bigint(text) IS
-'hexadecimal digits, 64 bits at most, as a bigint';
+'hexadecimal digits, 64 bits at most, as a bigint
+
+hexval: 0 to 16 digits of either case, without a prefix
+Returns: as x''…''::bigint reads them: ffffffffffffffff is -1, no digit is 0; NULL for NULL
+Errors: 22P02 no hexadecimal digit; 22003 more than 64 bits';
 
 CREATE FUNCTION json_arr2int_arr(js jsonb) RETURNS integer[]
 AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE;
 COMMENT ON FUNCTION json_arr2int_arr(jsonb) IS
-'a JSON array of numbers or numeric strings as integers, rounded half away from zero';
+'a JSON array of numbers or numeric strings as integers, rounded half away from zero
+
+js: the array; NULL gives an empty one
+Returns: one integer for each element, NULL for null
+Errors: 22023 not an array; 22P02 an element is no number; 22003 beyond an integer';
 
 --
--- src/pg/mapping.cpp
+-- src/pg/mapping.cpp: Mappings and triggers
 --
 
 CREATE TABLE vm_mapping (
@@ -38,9 +46,16 @@ COMMENT ON COLUMN vm_mapping.defined_at IS 'when it was defined';
 SELECT pg_catalog.pg_extension_config_dump('vm_mapping', 'WHERE NOT shipped');
 
 CREATE FUNCTION vm_mapping_check() RETURNS trigger AS 'MODULE_PATHNAME' LANGUAGE C;
-COMMENT ON FUNCTION vm_mapping_check() IS 'refuses rules that are not of the documented form';
+COMMENT ON FUNCTION vm_mapping_check() IS
+'refuses rules that are not of the documented form
+
+The trigger of vm_mapping; vm_define_mapping writes there.
+Errors: 22023, naming the mapping and the key';
 CREATE FUNCTION vm_mapping_changed() RETURNS trigger AS 'MODULE_PATHNAME' LANGUAGE C;
-COMMENT ON FUNCTION vm_mapping_changed() IS 'makes every backend compile its mappings anew';
+COMMENT ON FUNCTION vm_mapping_changed() IS
+'makes every backend compile its mappings anew
+
+The trigger of vm_mapping; vm_define_mapping writes there.';
 CREATE TRIGGER vm_mapping_check BEFORE INSERT OR UPDATE ON vm_mapping
     FOR EACH ROW EXECUTE FUNCTION vm_mapping_check();
 COMMENT ON TRIGGER vm_mapping_check ON vm_mapping IS 'refuses rules that are not of the documented form';
@@ -51,17 +66,36 @@ ALTER TABLE vm_mapping ENABLE ALWAYS TRIGGER vm_mapping_changed;
 
 CREATE FUNCTION vm_define_mapping(mapping text, rules jsonb) RETURNS void
 AS 'MODULE_PATHNAME' LANGUAGE C;
-COMMENT ON FUNCTION vm_define_mapping(text, jsonb) IS 'create or replace a mapping; bad rules are refused';
+COMMENT ON FUNCTION vm_define_mapping(text, jsonb) IS
+'create or replace a mapping; bad rules are refused
+
+mapping: name, as triggers give it; one that is shipped is put aside, not changed
+rules: {"columns": {…}, "unmapped": …, "watermark": …, "on_error": …}, each optional; see docs/mapping.md
+Errors: 22023 an unknown key or a rule that cannot be, naming it';
 
 CREATE FUNCTION vm_drop_mapping(mapping text) RETURNS void
 AS 'MODULE_PATHNAME' LANGUAGE C;
-COMMENT ON FUNCTION vm_drop_mapping(text) IS 'drop a mapping that no trigger uses';
+COMMENT ON FUNCTION vm_drop_mapping(text) IS
+'drop a mapping that no trigger uses
+
+mapping: name; if one of the name is shipped it is back then, and triggers go on with it
+Errors: 42704 there is none; 2BP01 it is shipped, or a trigger uses it';
 
 CREATE FUNCTION vm_explain_mapping(mapping text, child regclass,
     OUT column_name text, OUT column_type text, OUT source text, OUT conversion text, OUT fallback text)
 RETURNS SETOF record
 AS 'MODULE_PATHNAME' LANGUAGE C STABLE;
-COMMENT ON FUNCTION vm_explain_mapping(text, regclass) IS 'what a mapping will do with each column of a table';
+COMMENT ON FUNCTION vm_explain_mapping(text, regclass) IS
+'what a mapping will do with each column of a table
+
+mapping: name
+child: a child, or the parent it is to be made for
+column_name: each column, in the order of the table
+column_type: its type, with length or precision
+source: field that fills it, as a path; NULL if it is left alone
+conversion: how the value is read, or why the column is left alone
+fallback: what a missing or null field gives
+Errors: 42704 no such mapping; 22023 the mapping does not fit the table';
 
 INSERT INTO vm_mapping (mapping, shipped, rules) VALUES
 ('voucher', true, '{
@@ -99,7 +133,17 @@ CREATE FUNCTION vm_preview(mapping text, child regclass, doc text, VARIADIC args
 RETURNS SETOF record
 AS 'MODULE_PATHNAME' LANGUAGE C STABLE;
 COMMENT ON FUNCTION vm_preview(text, regclass, text, text[]) IS
-'try a document: each column''s value, where it comes from, and what is wrong with it; nothing is written';
+'try a document: each column''s value, where it comes from, and what is wrong with it; nothing is written
+
+mapping: name
+child: a child, or the parent it is to be made for
+doc: the document, as JSON
+args: the trigger''s arguments after the mapping''s name: tenant, project
+column_name: each column that the mapping fills; NULL if the document as a whole is bad
+value: as text; NULL for NULL, or where there is a problem
+source: where the value stands in the document, or what gave it
+problem: what is wrong; NULL: nothing
+Errors: 42704 no such mapping; 22023 the mapping does not fit the table';
 
 --
 -- src/pg/trigger.cpp
@@ -107,18 +151,28 @@ COMMENT ON FUNCTION vm_preview(text, regclass, text, text[]) IS
 
 CREATE FUNCTION vm_transform() RETURNS trigger AS 'MODULE_PATHNAME' LANGUAGE C;
 COMMENT ON FUNCTION vm_transform() IS
-'transform _doc into columns; trigger arguments: mapping, tenant, project';
+'transform _doc into columns; trigger arguments: mapping, tenant, project
+
+BEFORE INSERT OR UPDATE, FOR EACH ROW, on a table with _id and _doc; vm_create_child makes it. Further arguments are
+for rules that say {"arg": n}. With "on_error": "quarantine" a bad document goes to vm_quarantine, else it is an error.
+An UPDATE that is older than its row changes nothing: a WARNING and a row of vm_anomaly.
+Errors: 22P02, 22003, 22007, 22008, 22023, 23502 a bad document, naming field, column, _id and table; 39P01 not such a
+  trigger, or no mapping; 42703 no column _doc; 42704 no such mapping';
 
 CREATE FUNCTION transform_voucher() RETURNS trigger AS 'MODULE_PATHNAME' LANGUAGE C;
 COMMENT ON FUNCTION transform_voucher() IS
-'vm_transform with the mapping voucher; trigger arguments: tenant, project';
+'vm_transform with the mapping voucher; trigger arguments: tenant, project
+
+The article''s trigger by its own name. Errors are those of vm_transform.';
 
 CREATE FUNCTION transform_campaign() RETURNS trigger AS 'MODULE_PATHNAME' LANGUAGE C;
 COMMENT ON FUNCTION transform_campaign() IS
-'vm_transform with the mapping campaign; trigger arguments: tenant, project';
+'vm_transform with the mapping campaign; trigger arguments: tenant, project
+
+The article''s trigger by its own name. Errors are those of vm_transform.';
 
 --
--- src/pg/anomaly.cpp
+-- src/pg/anomaly.cpp: Late and bad documents
 --
 
 CREATE TABLE vm_anomaly (
@@ -166,7 +220,12 @@ SELECT pg_catalog.pg_extension_config_dump('vm_anomaly_anomaly_id_seq', '');
 
 CREATE FUNCTION vm_resolve_anomaly(anomaly_id bigint, resolution text) RETURNS void
 AS 'MODULE_PATHNAME' LANGUAGE C;
-COMMENT ON FUNCTION vm_resolve_anomaly(bigint, text) IS 'mark an anomaly resolved, saying what was decided';
+COMMENT ON FUNCTION vm_resolve_anomaly(bigint, text) IS
+'mark an anomaly resolved, saying what was decided
+
+anomaly_id: of an open row of vm_anomaly
+resolution: what was decided, for people
+Errors: 02000 no such open anomaly; 42501 no right to UPDATE vm_anomaly';
 
 --
 -- src/pg/quarantine.cpp
@@ -227,10 +286,16 @@ CREATE FUNCTION vm_retry_quarantine(child regclass DEFAULT NULL,
     OUT retried bigint, OUT settled bigint, OUT still_open bigint)
 AS 'MODULE_PATHNAME' LANGUAGE C;
 COMMENT ON FUNCTION vm_retry_quarantine(regclass) IS
-'send quarantined documents, of one child or of all, through the trigger again';
+'send quarantined documents, of one child or of all, through the trigger again
+
+child: child table; NULL: all
+retried: cases that were sent: documents to the child, refused rows to the parent
+settled: of these, cases that are settled now
+still_open: of these, cases that failed again; vm_quarantine has the new error
+Errors: 42501 no right to write to the child, or to move its rows';
 
 --
--- src/pg/child.cpp
+-- src/pg/child.cpp: Children
 --
 
 CREATE TABLE vm_child (
@@ -246,10 +311,20 @@ CREATE FUNCTION vm_create_child(parent regclass, mapping text, tenant text, proj
     child name DEFAULT NULL) RETURNS regclass
 AS 'MODULE_PATHNAME' LANGUAGE C;
 COMMENT ON FUNCTION vm_create_child(regclass, text, text, text, name) IS
-'make a child of a parent for a feed to write to: table, indexes, constraints, trigger, storage';
+'make a child of a parent for a feed to write to: table, indexes, constraints, trigger, storage
+
+parent: an ordinary or a partitioned table; the child is made in its schema
+mapping: what the trigger transforms by
+tenant: for the trigger
+project: for the trigger
+child: name of the child; NULL: parent_tenant_project, cut with a hash where it is too long
+Returns: the child, which has _id text PRIMARY KEY and _doc text beside the parent''s columns. It inherits the parent, or
+  stands alone if that is partitioned
+Errors: 42809 the parent is itself a child; 0A000 it is no such table; 42704 no such mapping; 22023 the mapping does not
+  fit; 42P07 the name is taken; 42501 not the parent''s owner, or no right to create tables in its schema';
 
 --
--- src/pg/move.cpp
+-- src/pg/move.cpp: The move
 --
 
 CREATE FUNCTION vm_move_batch(child regclass, batch_size integer DEFAULT 10000, filter text DEFAULT NULL,
@@ -259,7 +334,25 @@ CREATE FUNCTION vm_move_batch(child regclass, batch_size integer DEFAULT 10000, 
     OUT quarantined bigint, OUT remaining boolean)
 AS 'MODULE_PATHNAME' LANGUAGE C;
 COMMENT ON FUNCTION vm_move_batch(regclass, integer, text, text, text, boolean, name) IS
-'move up to batch_size rows from a child to its parent; newer wins, what loses stands in vm_anomaly';
+'move up to batch_size rows from a child to its parent; newer wins, what loses stands in vm_anomaly
+
+child: child table
+batch_size: rows, at least 1
+filter: condition on the child''s columns, with your search_path; NULL: all rows
+on_conflict: where the key stands in the parent: newer, overwrite, keep or error
+locking: claim: rows are taken without waiting, racing writers get 40001; lock: the child is locked, they wait
+dry_run: count, tell in NOTICEs, and take it all back
+key_index: unique index of the parent that says which rows are the same; NULL: its primary key, or the first that will do
+moved: inserted + updated + kept
+inserted: rows that were new to the parent
+updated: rows that replaced one of the parent''s
+kept: rows that lost to one of the parent''s; in vm_anomaly if they differ
+busy: rows left in the child because another session held or had just changed them
+quarantined: rows that the parent refused; in vm_quarantine
+remaining: whether there may be more to move
+Errors: 0A000 not at READ COMMITTED; 22023 a bad argument; 23505 a key is taken and on_conflict is error; 42501 a right is
+  missing: SELECT and DELETE on the child, INSERT, UPDATE and SELECT on the parent; 42703, 42804 a column of the parent is
+  missing in the child, or of another type; 42704 no key to move by; 42809 no child of one parent, or without its trigger';
 
 --
 -- src/pg/move_whole.cpp
@@ -270,7 +363,21 @@ CREATE FUNCTION vm_move_whole(child regclass, on_conflict text DEFAULT 'newer',
     OUT moved bigint, OUT inserted bigint, OUT updated bigint, OUT kept bigint, OUT quarantined bigint)
 AS 'MODULE_PATHNAME' LANGUAGE C;
 COMMENT ON FUNCTION vm_move_whole(regclass, text, boolean, integer, name) IS
-'move all rows of a child that is at rest in one transaction and truncate it; refuses while somebody writes';
+'move all rows of a child that is at rest in one transaction and truncate it; refuses while somebody writes
+
+child: child table
+on_conflict: as in vm_move_batch
+wait_for_snapshots: wait for transactions that would see the rows neither in the child nor in the parent
+wait_ms: how long, in milliseconds, and how long for readers of the child
+key_index: as in vm_move_batch
+moved: inserted + updated + kept
+inserted: rows that were new to the parent
+updated: rows that replaced one of the parent''s
+kept: rows that lost to one of the parent''s; in vm_anomaly if they differ
+quarantined: rows that the parent refused; in vm_quarantine
+Errors: 55P03 somebody writes to the child, reads it for longer than wait_ms, or another vm_move_whole is under way; 55006
+  older snapshots did not end; 55000 rows wait for their documents; 0A000 triggers, rules or row security of the child; and
+  those of vm_move_batch. Nothing has moved then';
 
 --
 -- src/pg/move_scan.cpp
@@ -448,7 +555,25 @@ CREATE PROCEDURE vm_move(child regclass, filter text DEFAULT NULL, on_conflict t
 AS 'MODULE_PATHNAME' LANGUAGE C;
 COMMENT ON PROCEDURE vm_move(regclass, text, text, text, integer, integer, integer, bigint, interval, text, interval,
     integer, bigint, boolean, name) IS
-'move all rows of a child to its parent, batch by batch, each committed; see vm_progress';
+'move all rows of a child to its parent, batch by batch, each committed; see vm_progress
+
+child: child table
+filter: condition on the child''s columns, with your search_path; NULL: all rows
+on_conflict: as in vm_move_batch
+locking: as in vm_move_batch
+target_batch_ms: milliseconds a batch is to take; it grows and shrinks by that
+max_batch_size: rows
+max_rows_per_second: NULL: no limit
+max_wal_per_second: bytes; NULL: no limit
+max_replica_lag: wait while the slowest replica is further behind; NULL: never
+throttle_query: wait while this query returns true; NULL: none
+max_run_time: end after it; the same CALL goes on later. NULL: no limit
+lock_timeout_ms: milliseconds to wait for a lock before trying again later
+max_quarantined: stop if the parent refuses more rows; NULL: no limit
+quiet: no NOTICEs
+key_index: as in vm_move_batch
+Errors: 2D000 inside a transaction block; 54000 more than max_quarantined rows were refused; 42501 max_replica_lag without
+  pg_monitor; those of vm_move_batch; whatever a batch ran into. What was committed by then has moved';
 
 --
 -- src/pg/move_control.cpp
@@ -470,16 +595,31 @@ COMMENT ON COLUMN vm_move_control.stop_at IS 'when; moves that began later are n
 
 CREATE FUNCTION vm_pause_move(child regclass) RETURNS integer
 AS 'MODULE_PATHNAME' LANGUAGE C;
-COMMENT ON FUNCTION vm_pause_move(regclass) IS 'make moves of a child wait until vm_resume_move; returns how many there are';
+COMMENT ON FUNCTION vm_pause_move(regclass) IS
+'make moves of a child wait until vm_resume_move; returns how many there are
+
+child: child table
+Returns: CALLs of vm_move under way
+Errors: 42501 no right to DELETE from the child';
 CREATE FUNCTION vm_resume_move(child regclass) RETURNS integer
 AS 'MODULE_PATHNAME' LANGUAGE C;
-COMMENT ON FUNCTION vm_resume_move(regclass) IS 'let moves of a child go on; returns how many there are';
+COMMENT ON FUNCTION vm_resume_move(regclass) IS
+'let moves of a child go on; returns how many there are
+
+child: child table
+Returns: CALLs of vm_move under way
+Errors: 42501 no right to DELETE from the child';
 CREATE FUNCTION vm_stop_move(child regclass) RETURNS integer
 AS 'MODULE_PATHNAME' LANGUAGE C;
-COMMENT ON FUNCTION vm_stop_move(regclass) IS 'end the moves of a child after the batch at hand; returns how many there are';
+COMMENT ON FUNCTION vm_stop_move(regclass) IS
+'end the moves of a child after the batch at hand; returns how many there are
+
+child: child table
+Returns: CALLs of vm_move under way
+Errors: 42501 no right to DELETE from the child';
 
 --
--- src/pg/profile.cpp
+-- src/pg/profile.cpp: Profile
 --
 
 CREATE FUNCTION vm_profile(source regclass,
@@ -488,31 +628,58 @@ CREATE FUNCTION vm_profile(source regclass,
 RETURNS SETOF record
 AS 'MODULE_PATHNAME' LANGUAGE C STABLE;
 COMMENT ON FUNCTION vm_profile(regclass) IS
-'a row per field path of the documents in a table''s _doc: types, counts, extremes, a sample; one pass, bounded memory';
+'a row per field path of the documents in a table''s _doc: types, counts, extremes, a sample; one pass, bounded memory
+
+source: a table with a column _doc, and _id if there is one
+path: field, its steps divided by dots; [] for any element of an array, * for any member of an object used as a map
+types: types of its values and how often each, the most frequent first
+documents: documents that have it
+nulls: of these, where it is null
+distinct_values: different scalar values, an estimate above 256 unless all differ; NULL: it has none
+smallest: of its numbers, times, texts or booleans, whichever are the most; at most 64 bytes as text
+largest: the same
+sample_id: _id of the first document that has it
+Errors: 42703 no column _doc; 42501 no right to read it. Documents that are no JSON objects are counted in a WARNING';
 
 CREATE FUNCTION vm_propose(source regclass, parent text) RETURNS text
 AS 'MODULE_PATHNAME' LANGUAGE C STABLE;
 COMMENT ON FUNCTION vm_propose(regclass, text) IS
-'a script to read and run: CREATE TABLE and vm_define_mapping for the documents in a table''s _doc';
+'a script to read and run: CREATE TABLE and vm_define_mapping for the documents in a table''s _doc
+
+source: a table with a column _doc
+parent: name of the table to propose, with or without its schema; the mapping gets the table''s name
+Returns: the script; nothing is created
+Errors: those of vm_profile; 42602 the name cannot be one';
 
 --
--- src/pg/distinct.cpp
+-- src/pg/distinct.cpp: Distinct values
 --
 
 CREATE FUNCTION vm_distinct(relation regclass, column_name name, filter jsonb DEFAULT NULL, OUT value text)
 RETURNS SETOF text
 AS 'MODULE_PATHNAME' LANGUAGE C STABLE ROWS 100;
 COMMENT ON FUNCTION vm_distinct(regclass, name, jsonb) IS
-'the distinct values of a column, in order, of the rows whose columns equal the filter''s; from value to value by an index';
+'the distinct values of a column, in order, of the rows whose columns equal the filter''s; from value to value by an index
+
+relation: a table; rows of its children and partitions are in it
+column_name: one of its columns
+filter: a JSON object of columns and what they must equal, null for NULL; NULL: all rows
+value: as text, in the type''s output form; NULL last
+Errors: 42703 no such column; 42809 no table; 42883 a type without order or equality; 22023 the filter is no object; 42501
+  no right to read. Values of the filter are read by the column''s type and give its errors. Tables without a
+  fitting index are put to SELECT DISTINCT, with a NOTICE';
 
 --
--- src/pg/check_wrapper.cpp
+-- src/pg/check_wrapper.cpp: Checks
 --
 
 CREATE FUNCTION vm_has_wrapper(value jsonb) RETURNS boolean
 AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 COMMENT ON FUNCTION vm_has_wrapper(jsonb) IS
-'whether an object somewhere inside has a key that begins with $, as the wrappers of Extended JSON do';
+'whether an object somewhere inside has a key that begins with $, as the wrappers of Extended JSON do
+
+value: any jsonb
+Returns: NULL for NULL';
 
 --
 -- src/pg/check_rule.cpp
@@ -552,16 +719,32 @@ CREATE FUNCTION vm_define_check(check_name text, applies_to text, condition text
     hint text DEFAULT NULL, source text DEFAULT NULL) RETURNS void
 AS 'MODULE_PATHNAME' LANGUAGE C;
 COMMENT ON FUNCTION vm_define_check(text, text, text, text, text, text) IS
-'create or replace a check for children with a mapping, of a parent, or (NULL) for all that have the columns';
+'create or replace a check for children with a mapping, of a parent, or (NULL) for all that have the columns
+
+check_name: name; one that is shipped is put aside for the children that this one is for
+applies_to: a mapping, a parent, or NULL for all children that have the columns
+condition: a boolean expression over the child''s columns, true for a dirty row; see docs/checks.md
+severity: error: do not switch; warning: look; info: for you to know
+hint: what to do about dirty rows
+source: the same as a MongoDB filter, for vm_source_checks; NULL: not asked at the source
+Errors: 22023 a name that is built in, a bad severity, neither a mapping nor a parent, a condition that does not fit';
 
 CREATE FUNCTION vm_drop_check(check_name text) RETURNS void
 AS 'MODULE_PATHNAME' LANGUAGE C;
-COMMENT ON FUNCTION vm_drop_check(text) IS 'drop a check that was defined; a shipped one of the same name is back then';
+COMMENT ON FUNCTION vm_drop_check(text) IS
+'drop a check that was defined; a shipped one of the same name is back then
+
+check_name: all of its definitions go
+Errors: 42704 there is none; 2BP01 it is shipped';
 
 CREATE FUNCTION vm_source_checks(mapping text) RETURNS text
 AS 'MODULE_PATHNAME' LANGUAGE C STABLE;
 COMMENT ON FUNCTION vm_source_checks(text) IS
-'the checks of a mapping as a script for mongosh, to run at the source before the copy';
+'the checks of a mapping as a script for mongosh, to run at the source before the copy
+
+mapping: name
+Returns: the script; the collection is named in its second line
+Errors: 42704 no such mapping';
 
 -- For every child.
 INSERT INTO vm_check_rule (check_name, shipped, condition, severity, hint) VALUES
@@ -609,10 +792,91 @@ UNION ALL VALUES
  '{ $expr: { $anyElementTrue: [{ $map: { input: { $cond: [{ $isArray: "$publish.entries" }, "$publish.entries", []] }, '
  'as: "entry", in: { $anyElementTrue: [{ $map: { input: { $cond: [{ $eq: [{ $type: "$$entry" }, "object"] }, '
  '{ $objectToArray: "$$entry" }, []] }, as: "field", in: { $eq: [{ $type: "$$field.v" }, "date"] } } }] } } }] } }'),
+('publication_total', true, 'voucher',
+ 'jsonb_path_exists(publish::jsonb, ''$ ? (@.entries.type() == "array" && (@.count.double() != @.entries.size() || '
+ '!exists(@.count) && @.entries.size() > 0))'')', 'warning',
+ 'publish.count is not the number of publish.entries.',
+ '{ $expr: { $cond: [{ $isArray: "$publish.entries" }, { $ne: [{ $floor: { $convert: { input: "$publish.count", to: "double", '
+ 'onError: null, onNull: 0 } } }, { $size: "$publish.entries" }] }, false] } }'),
+('redemption_total', true, 'voucher',
+ 'jsonb_path_exists(redemption::jsonb, ''$ ? (@.redemption_entries.type() == "array" && (@.redeemed_quantity.double() != '
+ '@.redemption_entries.size() || !exists(@.redeemed_quantity) && @.redemption_entries.size() > 0))'')', 'warning',
+ 'redemption.redeemed_quantity is not the number of redemption.redemption_entries.',
+ '{ $expr: { $cond: [{ $isArray: "$redemption.redemption_entries" }, { $ne: [{ $convert: { input: '
+ '"$redemption.redeemed_quantity", to: "double", onError: null, onNull: 0 } }, { $size: "$redemption.redemption_entries" }] }, '
+ 'false] } }'),
+('redeemed_too_often', true, 'voucher',
+ 'jsonb_path_exists(redemption::jsonb, ''$ ? (@.redeemed_quantity.double() > @.quantity.double())'')', 'warning',
+ 'redemption.redeemed_quantity is above redemption.quantity; null is unlimited.',
+ '{ $expr: { $gt: [{ $convert: { input: "$redemption.redeemed_quantity", to: "double", onError: 0, onNull: 0 } }, '
+ '{ $convert: { input: "$redemption.quantity", to: "double", onError: Infinity, onNull: Infinity } }] } }'),
 ('campaign_type_missing', true, 'campaign', '_doc IS NOT NULL AND coalesce(campaign_type::text, '''') = ''''', 'error',
  'A field that every campaign has. Mend it at the source.', '{ campaign_type: { $in: [null, ""] } }'),
 ('name_missing', true, 'campaign', '_doc IS NOT NULL AND coalesce(name::text, '''') = ''''', 'error',
  'A field that every campaign has. Mend it at the source.', '{ name: { $in: [null, ""] } }');
+
+--
+-- src/pg/reference.cpp
+--
+
+CREATE TABLE vm_reference (
+    entity text NOT NULL CHECK (entity <> ''),
+    column_name name NOT NULL,
+    shipped boolean NOT NULL DEFAULT false,
+    refers_to text CHECK (refers_to <> ''),
+    refers_to_column name NOT NULL DEFAULT 'id',
+    count_column name,
+    counted text,
+    severity text NOT NULL DEFAULT 'error' CHECK (severity IN ('error', 'warning', 'info')),
+    count_severity text NOT NULL DEFAULT 'warning' CHECK (count_severity IN ('error', 'warning', 'info')),
+    defined_by text NOT NULL DEFAULT current_user,
+    defined_at timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (entity, column_name, shipped)
+);
+COMMENT ON TABLE vm_reference IS 'which columns hold the key of another entity''s row, for vm_check; write with vm_define_reference';
+COMMENT ON COLUMN vm_reference.entity IS 'entity whose rows refer, see vm_parent';
+COMMENT ON COLUMN vm_reference.column_name IS 'its column that refers; NULL in it refers to nothing';
+COMMENT ON COLUMN vm_reference.shipped IS 'came with the extension; a definition of the same entity and column goes before it';
+COMMENT ON COLUMN vm_reference.refers_to IS 'entity that is meant; NULL: none, nothing is checked';
+COMMENT ON COLUMN vm_reference.refers_to_column IS
+'column of that entity; the other columns of its unique index, such as tenant and project, must be equal where both have them';
+COMMENT ON COLUMN vm_reference.count_column IS 'column of that entity with the number of rows that refer to it; NULL: none';
+COMMENT ON COLUMN vm_reference.counted IS
+'which rows that number counts, as a condition on them; names outside pg_catalog must be qualified. NULL: all';
+COMMENT ON COLUMN vm_reference.severity IS 'of a row that refers to nothing: error, warning or info';
+COMMENT ON COLUMN vm_reference.count_severity IS 'of a number that is another: error, warning or info';
+COMMENT ON COLUMN vm_reference.defined_by IS 'who defined it';
+COMMENT ON COLUMN vm_reference.defined_at IS 'when it was defined';
+SELECT pg_catalog.pg_extension_config_dump('vm_reference', 'WHERE NOT shipped');
+
+CREATE FUNCTION vm_define_reference(entity text, column_name name, refers_to text, refers_to_column name DEFAULT 'id',
+    count_column name DEFAULT NULL, counted text DEFAULT NULL, severity text DEFAULT 'error',
+    count_severity text DEFAULT 'warning') RETURNS void
+AS 'MODULE_PATHNAME' LANGUAGE C;
+COMMENT ON FUNCTION vm_define_reference(text, name, text, name, name, text, text, text) IS
+'create or replace a reference from an entity''s column to another entity, for vm_check
+
+entity: whose rows refer, see vm_parent; it may be registered later
+column_name: its column that refers
+refers_to: entity that is meant; NULL: none, and what is shipped is switched off
+refers_to_column: column of that entity; some unique index must have it
+count_column: column of that entity with the number of rows that refer to it; NULL: none
+counted: which rows that number counts, as a condition over their columns; NULL: all
+severity: of a row that refers to nothing: error, warning or info
+count_severity: of a number that is another
+Errors: 22023 an empty name, a bad severity, a column that a registered parent lacks, a condition that does not fit';
+
+CREATE FUNCTION vm_drop_reference(entity text, column_name name) RETURNS void
+AS 'MODULE_PATHNAME' LANGUAGE C;
+COMMENT ON FUNCTION vm_drop_reference(text, name) IS
+'drop a reference that was defined; a shipped one of the same column is back then
+
+entity: whose rows refer
+column_name: its column that refers
+Errors: 42704 there is none; 2BP01 it is shipped';
+
+INSERT INTO vm_reference (entity, column_name, shipped, refers_to, refers_to_column, count_column, counted) VALUES
+('voucher', 'campaign_id', true, 'campaign', 'id', 'vouchers_count', 'deleted IS NOT TRUE');
 
 --
 -- src/pg/check.cpp
@@ -623,10 +887,18 @@ CREATE FUNCTION vm_check(child regclass,
 RETURNS SETOF record
 AS 'MODULE_PATHNAME' LANGUAGE C STABLE ROWS 30;
 COMMENT ON FUNCTION vm_check(regclass) IS
-'every check that applies to a child, errors first: dirty rows, some of their _ids, what to do; nothing is written';
+'every check that applies to a child, errors first: dirty rows, some of their _ids, what to do; nothing is written
+
+child: child table
+check_name: see docs/checks.md and vm_check_rule
+severity: error: do not switch; warning: look; info: for you to know
+rows: dirty rows; 0: clean; NULL: it could not be asked, and hint says why
+sample_ids: _ids of at most five of them
+hint: what to do; NULL for a clean one
+Errors: 42809 no child of one parent; 42501 no right to read the child';
 
 --
--- src/pg/project.cpp
+-- src/pg/project.cpp: Projects
 --
 
 CREATE TABLE vm_parent (
@@ -784,6 +1056,8 @@ REVOKE ALL ON FUNCTION vm_define_mapping(text, jsonb) FROM PUBLIC;
 REVOKE ALL ON FUNCTION vm_drop_mapping(text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION vm_define_check(text, text, text, text, text, text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION vm_drop_check(text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION vm_define_reference(text, name, text, name, name, text, text, text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION vm_drop_reference(text, name) FROM PUBLIC;
 REVOKE ALL ON FUNCTION vm_transform() FROM PUBLIC;
 REVOKE ALL ON FUNCTION transform_voucher() FROM PUBLIC;
 REVOKE ALL ON FUNCTION transform_campaign() FROM PUBLIC;

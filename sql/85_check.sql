@@ -55,7 +55,16 @@ INSERT INTO checks.staged (_id, _doc) VALUES
     ('discount_missing', voucher(19, '{"discount": null}')),
     ('date_in_publish_entries', voucher(20, '{"publish": {"entries": [{"at": [{"$date": 1575648464123}]}]}}')),
     ('wrapper_in_jsonb', voucher(21, '{"discount": {"amount": {"$numberLong": "1"}}}')),
-    ('wrapper_in_jsonb too', voucher(22, '{"redemption": {"at": {"$date": 1}}}'));
+    ('wrapper_in_jsonb too', voucher(22, '{"redemption": {"at": {"$date": 1}}}')),
+    ('publication_total', voucher(51, '{"publish": {"count": 3, "entries": ["a", "b"]}}')),
+    ('publication_total too', voucher(52, '{"publish": {"count": "1.00001", "entries": []}}')),
+    ('redemption_total', voucher(53, '{"redemption": {"redeemed_quantity": "2", "redemption_entries": [{}]}}')),
+    ('redemption_total too', voucher(54, '{"redemption": {"redemption_entries": [{}]}}')),
+    ('redeemed_too_often', voucher(55, '{"redemption": {"quantity": 9, "redeemed_quantity": "10"}}')),
+    ('totals are right', voucher(56, '{"publish": {"count": "2.7", "entries": [[], []]}, "redemption": {"quantity": 1.0, "redeemed_quantity": 1, "redemption_entries": [[]]}}')),
+    ('nothing to compare', voucher(57, '{"publish": {"count": 9, "entries": {"a": 1}}, "redemption": {"quantity": null, "redeemed_quantity": 7, "redemption_entries": null}}')),
+    ('nor here', voucher(58, '{"publish": {}, "redemption": {"quantity": "many", "redeemed_quantity": "more", "redemption_entries": []}}')),
+    ('nor there', voucher(59, '{"publish": null, "redemption": [1, "x"]}'));
 INSERT INTO checks.staged (_id) VALUES ('half_row');
 -- What only an application can do to a row.
 INSERT INTO checks.staged (_id, _doc) VALUES ('json_null_in_jsonb', voucher(23)), ('json_null_in_jsonb too', voucher(24)), ('count_like_float', voucher(25)),

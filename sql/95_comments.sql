@@ -8,6 +8,13 @@ WHERE e.extname = 'voucher_migrate' AND d.deptype = 'e'
   AND obj_description(d.objid, d.classid::regclass::name) IS NULL
 ORDER BY 1;
 
+-- A function's says what each argument and each result column is, in a line that begins with its name.
+SELECT p.oid::regproc AS function, a.name AS not_in_its_comment
+FROM pg_depend d JOIN pg_extension e ON d.refclassid = 'pg_extension'::regclass AND d.refobjid = e.oid
+JOIN pg_proc p ON d.classid = 'pg_proc'::regclass AND p.oid = d.objid CROSS JOIN unnest(p.proargnames) WITH ORDINALITY a(name, n)
+WHERE e.extname = 'voucher_migrate' AND d.deptype = 'e' AND position(E'\n' || a.name || ': ' IN obj_description(p.oid, 'pg_proc')) = 0
+ORDER BY p.proname COLLATE "C", a.n;
+
 SELECT a.attrelid::regclass AS table, a.attname AS column_without_comment
 FROM pg_depend d JOIN pg_extension e ON d.refclassid = 'pg_extension'::regclass AND d.refobjid = e.oid
 JOIN pg_class c ON d.classid = 'pg_class'::regclass AND c.oid = d.objid

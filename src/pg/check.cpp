@@ -151,7 +151,7 @@ static char* Copied(int column, uint64 row, MemoryContext context) {
     return text ? MemoryContextStrdup(context, text) : NULL;
 }
 
-static Severity SeverityOf(const char* word) {
+Severity SeverityOf(const char* word) {
     return word[0] == 'e' ? Severity::Error : word[0] == 'w' ? Severity::Warning : Severity::Info;
 }
 
@@ -310,7 +310,9 @@ Datum vm_check(PG_FUNCTION_ARGS) {
     char* mapping = MappingOfChild(schema, rel, NULL, NULL);
 
     List* checks = RunRules(ReadRules(schema, mapping, parent), schema, rel, mapping);
-    List* queries = AppendOpenCases(AppendKeyChecks(NIL, rel, parent), schema, child);
+    List* queries = AppendKeyChecks(NIL, rel, parent);
+    queries = AppendReferenceChecks(queries, schema, rel, parent);
+    queries = AppendOpenCases(queries, schema, child);
     RunQueries(schema, queries);
     Unseal(sealed);
     relation_close(rel, AccessShareLock);

@@ -28,6 +28,16 @@ struct Check {
 // Notes that a check could not be asked. An error of a condition that looks like a name gets a word on names.
 void NoteProblem(Check* check, const ErrorData* error);
 
+// The word's first letter is enough: the tables hold no other words.
+Severity SeverityOf(const char* word);
+
+// Refuses a word that is no severity (22023); `what` says whose it is.
+void CheckSeverity(const char* what, const char* severity);
+
 // Checks of the parent's unique indexes: keys that stand twice in the child, or in child and parent. Appended
 // to `checks`.
 List* AppendKeyChecks(List* checks, Relation child, Oid parent);
+
+// Checks of the references in vm_reference that the parent's entity has or is meant by. Appended to `checks`.
+// Conditions are analysed here: call it where they may do no harm.
+List* AppendReferenceChecks(List* checks, Oid schema, Relation child, Oid parent);

@@ -89,25 +89,6 @@ static KeySql ReadKey(Relation index, char letter) {
     return key;
 }
 
-// Whether an index of the child keeps out what the parent's would.
-static bool KeptOutByChild(Oid child, Oid index) {
-    SqlArg args[] = {OidArg(OIDOID, child), OidArg(OIDOID, index)};
-    return RunSql(
-               "SELECT true FROM pg_index c JOIN pg_index p ON c.indnkeyatts = p.indnkeyatts "
-               "AND c.indclass = p.indclass AND c.indcollation = p.indcollation "
-               "AND c.indnullsnotdistinct = p.indnullsnotdistinct "
-               "AND pg_get_expr(c.indpred, c.indrelid) IS NOT DISTINCT FROM pg_get_expr(p.indpred, "
-               "p.indrelid) "
-               "WHERE c.indrelid = $1 AND p.indexrelid = $2 AND c.indisunique AND c.indisvalid AND "
-               "c.indimmediate "
-               "AND ARRAY(SELECT pg_get_indexdef(c.indexrelid, k, false) FROM generate_series(1, "
-               "c.indnkeyatts) k) "
-               "= ARRAY(SELECT pg_get_indexdef(p.indexrelid, k, false) FROM generate_series(1, "
-               "p.indnkeyatts) k)",
-               args, 2, 1)
-        .found;
-}
-
 // Rows of the child that a key tells apart, but not those that wait for their document: their key is made up.
 static char* ChildRows(Relation child, const KeySql* key, const char* more) {
     Oid oid = RelationGetRelid(child);
@@ -175,7 +156,7 @@ List* AppendKeyChecks(List* checks, Relation child, Oid parent) {
         if (index->rd_index->indisunique && index->rd_index->indisvalid) {
             bool moves_by = oid == same_index;
             KeySql key = ReadKey(index, 'k');
-            bool kept_out = KeptOutByChild(RelationGetRelid(child), oid);
+            bool kept_out = UniqueInChild(RelationGetRelid(child), oid);
             checks = lappend(
                 checks,
                 KeyCheck("duplicate_in_child", &key, kept_out ? NULL : TwiceInChild(child, &key),

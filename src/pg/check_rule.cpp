@@ -1,5 +1,6 @@
 // Rules of checks: define, drop, and as a script for the source.
 #include "pg/caught.h"
+#include "pg/check.h"
 #include "pg/check_condition.h"
 #include "pg/compat.h"
 #include "pg/plan_cache.h"
@@ -18,18 +19,20 @@ static void CheckName(const char* name) {
     static const char* const built_in[] = {"open_quarantine", "unresolved_anomalies"};
     if (name[0] == '\0')
         ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("a check needs a name")));
-    bool taken = strncmp(name, "duplicate_in_", strlen("duplicate_in_")) == 0;
+    static const char* const prefixes[] = {"duplicate_in_", "reference_nowhere.", "count_differs."};
+    bool taken = false;
+    for (const char* prefix : prefixes) taken |= strncmp(name, prefix, strlen(prefix)) == 0;
     for (const char* word : built_in) taken |= strcmp(name, word) == 0;
     if (taken)
         ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("check \"%s\" is built in", name),
                         errhint("Give yours another name.")));
 }
 
-static void CheckSeverity(const char* name, const char* severity) {
+void CheckSeverity(const char* what, const char* severity) {
     if (strcmp(severity, "error") == 0 || strcmp(severity, "warning") == 0 || strcmp(severity, "info") == 0)
         return;
     ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-                    errmsg("check \"%s\": severity cannot be \"%s\"", name, severity),
+                    errmsg("%s: severity cannot be \"%s\"", what, severity),
                     errhint("It is error, warning or info.")));
 }
 
@@ -115,7 +118,7 @@ Datum vm_define_check(PG_FUNCTION_ARGS) {
     char* name = text_to_cstring(PG_GETARG_TEXT_PP(0));
     char* condition = text_to_cstring(PG_GETARG_TEXT_PP(2));
     CheckName(name);
-    CheckSeverity(name, text_to_cstring(PG_GETARG_TEXT_PP(3)));
+    CheckSeverity(psprintf("check \"%s\"", name), text_to_cstring(PG_GETARG_TEXT_PP(3)));
     Target target = TargetOf(schema, name, PG_ARGISNULL(1) ? NULL : PG_GETARG_TEXT_PP(1));
     CheckCondition(name, condition, schema, &target);
     SqlArg args[] = {TextArg(name),

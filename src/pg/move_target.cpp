@@ -127,19 +127,20 @@ char* WatermarkSql(const CompiledMapping* compiled, const char* alias) {
     return list[0] ? psprintf("GREATEST(%s)", list) : pstrdup("NULL::pg_catalog.timestamptz");
 }
 
-static bool UniqueInChild(Oid child, Oid key) {
-    SqlArg args[] = {OidArg(OIDOID, child), OidArg(OIDOID, key)};
-    return RunSql(
-               "WITH keys AS (SELECT i.indexrelid, i.indrelid, (SELECT array_agg(a.attname ORDER BY "
-               "a.attname) "
-               "FROM pg_attribute a WHERE a.attrelid = i.indrelid AND a.attnum = ANY "
-               "(i.indkey[0:i.indnkeyatts - 1])) "
-               "AS names FROM pg_index i WHERE i.indexrelid = $2 OR (i.indrelid = $1 AND i.indisunique AND "
-               "i.indisvalid AND i.indimmediate AND i.indpred IS NULL AND i.indexprs IS NULL)) "
-               "SELECT true FROM keys c JOIN keys p ON c.names = p.names WHERE c.indrelid = $1 AND "
-               "p.indexrelid = $2",
-               args, 2, 1)
-        .found;
+// The keys of two unique indexes as sets: in another order they still keep out the same.
+static const char* const kSameKey =
+    "SELECT true FROM pg_index c JOIN pg_index p ON c.indnkeyatts = p.indnkeyatts "
+    "AND c.indnullsnotdistinct = p.indnullsnotdistinct "
+    "AND pg_get_expr(c.indpred, c.indrelid) IS NOT DISTINCT FROM pg_get_expr(p.indpred, p.indrelid) "
+    "WHERE c.indrelid = $1 AND p.indexrelid = $2 AND c.indisunique AND c.indisvalid AND c.indimmediate "
+    "AND NOT EXISTS (SELECT pg_get_indexdef(c.indexrelid, k + 1, false), c.indclass[k], c.indcollation[k] "
+    "FROM generate_series(0, c.indnkeyatts - 1) k EXCEPT ALL "
+    "SELECT pg_get_indexdef(p.indexrelid, k + 1, false), p.indclass[k], p.indcollation[k] "
+    "FROM generate_series(0, p.indnkeyatts - 1) k) LIMIT 1";
+
+bool UniqueInChild(Oid child, Oid index) {
+    SqlArg args[] = {OidArg(OIDOID, child), OidArg(OIDOID, index)};
+    return RunSql(kSameKey, args, 2, 1).found;
 }
 
 // Whether the child has an index to find the rows of a key by.

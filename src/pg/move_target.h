@@ -73,6 +73,10 @@ Oid ParentOf(Oid schema, Oid child);
 // there is none.
 Oid FindKeyIndex(Oid parent);
 
+// Whether an index of the child keeps out what the parent's unique index would: the same columns or
+// expressions in any order, operator classes, collations, predicate, and NULLs equal or not.
+bool UniqueInChild(Oid child, Oid index);
+
 // GREATEST over the mapping's watermark columns of the row `alias`, as timestamptz in UTC; NULL::timestamptz
 // without any.
 char* WatermarkSql(const CompiledMapping* compiled, const char* alias);

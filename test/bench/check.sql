@@ -1,5 +1,6 @@
 -- For the checks: a child with :rows vouchers as the feed brought them, one whose jsonb is without wrappers, and a parent with as
--- many others. bench.check_queries: the shipped row conditions of a child, and its keys against the parent, as queries of their own.
+-- many others. bench.check_queries: the shipped row conditions of a child, its keys against the parent, and its campaigns, as queries of
+-- their own.
 INSERT INTO bench.plain_native (_id, _doc) SELECT _id, _doc FROM bench.docs;
 SELECT string_agg(attname, ', ' ORDER BY attnum) AS columns, string_agg(attname, ', ' ORDER BY attnum) FILTER (WHERE attname <> 'id') AS others
 FROM pg_attribute WHERE attrelid = 'bench.vouchers'::regclass AND attnum > 0 AND NOT attisdropped \gset
@@ -12,7 +13,12 @@ SELECT vm_create_child('bench.vouchers', 'voucher', 'TENANT2', 'PROJECT', 'child
 INSERT INTO bench.child_normal (_id, _doc) SELECT _id, _doc FROM bench.docs;
 DROP TABLE bench.child_native, bench.child_article, bench.plain_native, bench.plain_article, bench.stored_native, bench.stored_article,
     bench.docs, bench.hexes, bench.arrays;
-VACUUM ANALYZE bench.vouchers, bench.child, bench.child_normal;
+CREATE TABLE bench.campaigns (tenant_id text, project_id text, name text, PRIMARY KEY (tenant_id, project_id, name));
+INSERT INTO bench.campaigns SELECT t, 'PROJECT', 'summer sale ' || n FROM unnest('{TENANT,TENANT2}'::text[]) t, generate_series(0, 95) n;
+INSERT INTO vm_parent (entity, parent, mapping, move_order, source_collection) VALUES ('voucher', 'bench.vouchers', 'voucher', 1, 'vouchers'),
+    ('campaign', 'bench.campaigns', 'campaign', 2, 'campaigns');
+SELECT vm_define_reference('voucher', 'campaign', 'campaign', 'name');
+VACUUM ANALYZE bench.vouchers, bench.child, bench.child_normal, bench.campaigns;
 
 CREATE FUNCTION bench.check_queries(child regclass) RETURNS SETOF text LANGUAGE sql AS $$
     SELECT format('SELECT count(*) FROM ONLY %s WHERE %s', child, CASE WHEN condition LIKE '%vm_jsonb%' THEN
@@ -23,6 +29,8 @@ CREATE FUNCTION bench.check_queries(child regclass) RETURNS SETOF text LANGUAGE 
           ORDER BY check_name, mapping) r
     UNION ALL SELECT format('SELECT count(*) FROM ONLY %s c WHERE EXISTS (SELECT FROM ONLY bench.vouchers p WHERE p.tenant_id = c.tenant_id '
         'AND p.project_id = c.project_id AND p.id = c.id)', child)
+    UNION ALL SELECT format('SELECT count(*) FROM ONLY %s c WHERE campaign IS NOT NULL AND NOT EXISTS (SELECT FROM bench.campaigns p '
+        'WHERE p.tenant_id = c.tenant_id AND p.project_id = c.project_id AND p.name = c.campaign)', child)
 $$;
 CREATE PROCEDURE bench.run_queries(child regclass) LANGUAGE plpgsql AS $$
 DECLARE

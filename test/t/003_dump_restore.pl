@@ -40,6 +40,7 @@ $node->safe_psql('source',
 	    qq{SELECT "vm tools".vm_define_mapping('voucher', rules || '{"watermark": ["updated_at"]}')
        FROM "vm tools".vm_mapping WHERE mapping = 'voucher';
      SELECT "vm tools".vm_define_check('no_code', 'app.voucher', 'code IS NULL', 'info'), "vm tools".vm_define_check('no_type', 'voucher', 'type IS NULL');
+     SELECT "vm tools".vm_define_reference('voucher', 'campaign_id', 'campaign', 'name'), "vm tools".vm_define_reference('order', 'code', 'voucher', 'code', 'orders', 'paid');
      SELECT "vm tools".vm_create_child('app.voucher', 'voucher', 'acme', 'shop', 'plain_feed');
      SELECT "vm tools".vm_create_child('app.voucher', 'careful', 'acme', 'it''s', 'careful_feed');
      INSERT INTO app.voucher (tenant_id, project_id, id, code) VALUES ('acme', 'shop', 'v_0', 'parent');
@@ -60,6 +61,8 @@ my %state = (
 	  . 'FROM "vm tools".vm_mapping ORDER BY mapping, shipped',
 	'checks' => 'SELECT check_name, shipped, mapping, parent, condition, severity, hint, source, CASE WHEN NOT shipped THEN defined_at END '
 	  . 'FROM "vm tools".vm_check_rule ORDER BY check_name, shipped, mapping',
+	'references' => 'SELECT entity, column_name, shipped, refers_to, refers_to_column, count_column, counted, severity, count_severity, '
+	  . 'CASE WHEN NOT shipped THEN defined_at END FROM "vm tools".vm_reference ORDER BY entity, column_name, shipped',
 	'anomalies' => 'SELECT * FROM "vm tools".vm_anomaly ORDER BY anomaly_id',
 	'quarantine' => 'SELECT * FROM "vm tools".vm_quarantine ORDER BY quarantine_id',
 	'parent' => 'SELECT tableoid::regclass::text, * FROM app.voucher ORDER BY 1, id',
