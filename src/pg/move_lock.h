@@ -5,10 +5,11 @@
 #include "pg/compat.h"
 
 enum class MoveLockOn {
-    Run = 30,    // a running CALL vm_move, by its number: gone when its session is
-    Chunk = 31,  // a chunk of a child that a mover works on
-    Whole = 33,  // the one vm_move_whole of a database
-    Place = 32,  // the right to write where a child's next move begins
+    Run = 30,      // a running CALL vm_move, by its number: gone when its session is
+    Chunk = 31,    // a chunk of a child that a mover works on
+    Whole = 33,    // the one vm_move_whole of a database
+    Migrate = 34,  // a running CALL vm_migrate, by its number
+    Place = 32,    // the right to write where a child's next move begins
 };
 
 // Takes the lock on (first, second) without waiting; false if another session has it. `session`: held until
