@@ -419,6 +419,8 @@ CREATE TABLE vm_move_batches (
 );
 CREATE INDEX vm_move_batches_move ON vm_move_batches (move_id);
 COMMENT ON INDEX vm_move_batches_move IS 'the batches of a move';
+CREATE INDEX vm_move_batches_child ON vm_move_batches (child, moved_at);
+COMMENT ON INDEX vm_move_batches_child IS 'the batches of a child, for vm_status';
 COMMENT ON TABLE vm_move_batches IS 'what each batch of a move did';
 COMMENT ON COLUMN vm_move_batches.batch_id IS 'number of the batch';
 COMMENT ON COLUMN vm_move_batches.move_id IS 'its CALL vm_move; NULL for vm_move_batch';
@@ -463,6 +465,8 @@ CREATE TABLE vm_move_run (
     last_seen_at timestamptz,
     ended_at timestamptz
 );
+CREATE INDEX vm_move_run_child ON vm_move_run (child);
+COMMENT ON INDEX vm_move_run_child IS 'the moves of a child, for vm_next';
 COMMENT ON TABLE vm_move_run IS 'each CALL vm_move; read it through vm_progress';
 COMMENT ON COLUMN vm_move_run.move_id IS 'number of the move';
 COMMENT ON COLUMN vm_move_run.child IS 'child table';
@@ -1015,8 +1019,8 @@ CREATE TABLE vm_history (
     done_by text NOT NULL DEFAULT current_user,
     done_at timestamptz NOT NULL DEFAULT clock_timestamp()
 );
-CREATE INDEX vm_history_project ON vm_history (tenant, project);
-COMMENT ON INDEX vm_history_project IS 'the history of a project';
+CREATE INDEX vm_history_project ON vm_history (tenant, project, entity, step, history_id);
+COMMENT ON INDEX vm_history_project IS 'the history of a project, and the latest of a step for vm_status';
 COMMENT ON TABLE vm_history IS 'every step of every project: who, when, and what was found; nothing is ever changed here';
 COMMENT ON COLUMN vm_history.history_id IS 'number of the entry';
 COMMENT ON COLUMN vm_history.tenant IS 'tenant';
@@ -1129,6 +1133,134 @@ whole: move with vm_move_whole: half the WAL, no dead rows; a transaction with a
 quiet: no NOTICE
 Errors: 2D000 inside a transaction block, 53000 no mover could be started. What a step of a project raises is in
  vm_migrate_project, and the other projects go on.';
+-- src/pg/step.cpp
+--
+
+CREATE FUNCTION vm_record_step(tenant text, project text, step text, found text DEFAULT NULL,
+    entity text DEFAULT NULL) RETURNS void
+AS 'MODULE_PATHNAME' LANGUAGE C;
+COMMENT ON FUNCTION vm_record_step(text, text, text, text, text) IS
+'put on record what is done outside the server: source_check, feed_start, feed_stop; refused before its time';
+
+--
+-- src/pg/check_project.cpp
+--
+
+CREATE FUNCTION vm_check_project(tenant text, project text, entity text DEFAULT NULL,
+    OUT entity text, OUT check_name text, OUT severity text, OUT rows bigint, OUT sample_ids text[], OUT hint text)
+RETURNS SETOF record
+AS 'MODULE_PATHNAME' LANGUAGE C ROWS 10;
+COMMENT ON FUNCTION vm_check_project(text, text, text) IS
+'what vm_check finds in the children of a project, errors first; nothing if all is clean; put on record';
+
+CREATE FUNCTION vm_check_anomalies(tenant text, project text,
+    OUT entity text, OUT child regclass, OUT anomalies bigint, OUT quarantined bigint)
+RETURNS SETOF record
+AS 'MODULE_PATHNAME' LANGUAGE C ROWS 2;
+COMMENT ON FUNCTION vm_check_anomalies(text, text) IS
+'open anomalies and quarantined documents of a project''s children, after the switch; put on record, passed if there are none';
+
+--
+-- src/pg/project_facts.cpp
+--
+
+CREATE VIEW vm_status AS
+SELECT p.tenant, p.project, a.entity,
+    CASE
+        WHEN e.finish_at IS NOT NULL THEN 'finish'
+        WHEN e.feed_stop_at IS NOT NULL THEN 'feed_stop'
+        WHEN e.move_at IS NOT NULL AND NOT o.early THEN 'move'
+        WHEN e.anomaly_check_at IS NOT NULL THEN 'anomaly_check'
+        WHEN e.switch_at IS NOT NULL THEN 'switch'
+        WHEN e.move_at IS NOT NULL THEN 'move'
+        WHEN e.move_closed_at IS NOT NULL THEN 'move_closed'
+        WHEN e.check_at IS NOT NULL THEN 'check'
+        WHEN e.feed_start_at IS NOT NULL THEN 'feed_start'
+        WHEN e.prepare_at IS NOT NULL THEN 'prepare'
+        WHEN e.source_check_at IS NOT NULL THEN 'source_check'
+    END AS step,
+    CASE
+        WHEN e.finish_at IS NOT NULL THEN 'done'
+        WHEN e.switch_at IS NULL THEN CASE
+            WHEN e.source_check_at IS NULL THEN 'source_check'
+            WHEN e.prepare_at IS NULL THEN 'prepare'
+            WHEN e.feed_start_at IS NULL AND f.last_at IS NULL AND o.live OPERATOR(pg_catalog.=) 0 THEN 'feed_start'
+            WHEN e.check_at IS NULL THEN 'check'
+            WHEN o.early AND e.move_at IS NULL AND o.live OPERATOR(pg_catalog.>) 0 THEN 'move'
+            WHEN NOT o.early AND a.closed IS NOT NULL AND e.move_closed_at IS NULL
+                AND o.live OPERATOR(pg_catalog.>) 0 THEN 'move_closed'
+            ELSE 'switch'
+        END
+        WHEN e.anomaly_check_at IS NULL OR c.anomalies OPERATOR(pg_catalog.>) 0
+            OR c.quarantine OPERATOR(pg_catalog.>) 0 THEN 'anomaly_check'
+        WHEN e.move_at IS NULL AND o.live OPERATOR(pg_catalog.>) 0 THEN 'move'
+        WHEN e.feed_stop_at IS NULL THEN 'feed_stop'
+        ELSE 'finish'
+    END AS next_step,
+    o.live AS in_child, m.moved, c.anomalies, c.quarantine,
+    pg_catalog.date_trunc('second', e.switch_at) AS switched_at,
+    pg_catalog.date_trunc('second', f.last_at) AS feed_last_row,
+    CASE WHEN e.check_at IS NULL AND NOT h.passed THEN h.found END AS failed_checks
+FROM vm_project p CROSS JOIN vm_parent a
+LEFT JOIN vm_project_entity e ON e.tenant OPERATOR(pg_catalog.=) p.tenant
+    AND e.project OPERATOR(pg_catalog.=) p.project AND e.entity OPERATOR(pg_catalog.=) a.entity
+CROSS JOIN LATERAL (
+    SELECT a.move_active OPERATOR(pg_catalog.=) 'before_switch' AS early,
+        CASE WHEN e.child IS NOT NULL THEN pg_catalog.pg_stat_get_live_tuples(e.child) END AS live) o
+-- Each by an index, for one entity of one project.
+LEFT JOIN LATERAL (
+    SELECT coalesce(pg_catalog.sum(b.inserted OPERATOR(pg_catalog.+) b.updated), 0)::bigint AS moved
+    FROM vm_move_batches b
+    WHERE b.child OPERATOR(pg_catalog.=) e.child AND b.moved_at OPERATOR(pg_catalog.>=) e.prepare_at
+) m ON e.child IS NOT NULL
+LEFT JOIN LATERAL (
+    SELECT (SELECT pg_catalog.count(*) FROM vm_anomaly x
+            WHERE x.child OPERATOR(pg_catalog.=) e.child AND x.resolved_at IS NULL
+            AND x.last_seen_at OPERATOR(pg_catalog.>=) e.prepare_at) AS anomalies,
+        (SELECT pg_catalog.count(*) FROM vm_quarantine q
+            WHERE q.child OPERATOR(pg_catalog.=) e.child AND q.settled_at IS NULL
+            AND q.operation OPERATOR(pg_catalog.<>) 'MOVE'
+            AND q.last_attempt_at OPERATOR(pg_catalog.>=) e.prepare_at) OPERATOR(pg_catalog.+)
+        (SELECT pg_catalog.count(*) FROM vm_quarantine q
+            WHERE q.child OPERATOR(pg_catalog.=) e.child AND q.settled_at IS NULL
+            AND q.operation OPERATOR(pg_catalog.=) 'MOVE'
+            AND q.last_attempt_at OPERATOR(pg_catalog.>=) e.prepare_at) AS quarantine
+) c ON e.child IS NOT NULL
+LEFT JOIN LATERAL (
+    SELECT pg_catalog.max(s.last_at) AS last_at FROM vm_feed_seen s
+    WHERE s.child OPERATOR(pg_catalog.=) e.child AND s.last_at OPERATOR(pg_catalog.>=) e.prepare_at
+) f ON e.child IS NOT NULL
+LEFT JOIN LATERAL (
+    SELECT y.passed, y.found FROM vm_history y
+    WHERE y.tenant OPERATOR(pg_catalog.=) e.tenant AND y.project OPERATOR(pg_catalog.=) e.project
+    AND y.entity OPERATOR(pg_catalog.=) e.entity AND y.step OPERATOR(pg_catalog.=) 'check'
+    ORDER BY y.history_id DESC LIMIT 1
+) h ON true
+ORDER BY p.tenant, p.project, a.move_order, a.entity;
+COMMENT ON VIEW vm_status IS 'every entity of every project: how far it is, by what is on record and by statistics';
+COMMENT ON COLUMN vm_status.tenant IS 'tenant';
+COMMENT ON COLUMN vm_status.project IS 'project';
+COMMENT ON COLUMN vm_status.entity IS 'entity, see vm_parent';
+COMMENT ON COLUMN vm_status.step IS 'the last step of the order that is done; NULL: none';
+COMMENT ON COLUMN vm_status.next_step IS 'the first that is not, or done; vm_next looks into the child, too';
+COMMENT ON COLUMN vm_status.in_child IS 'rows in the child, as statistics have it; NULL: there is no child';
+COMMENT ON COLUMN vm_status.moved IS 'rows that moved from this child to the parent, since prepare';
+COMMENT ON COLUMN vm_status.anomalies IS 'open anomalies of the child, since prepare';
+COMMENT ON COLUMN vm_status.quarantine IS 'documents and rows in quarantine, since prepare';
+COMMENT ON COLUMN vm_status.switched_at IS 'when applications were switched over; NULL while they are not';
+COMMENT ON COLUMN vm_status.feed_last_row IS 'when a feed last wrote to the child';
+COMMENT ON COLUMN vm_status.failed_checks IS 'what the latest vm_check_project found, if it did not pass';
+
+--
+-- src/pg/next.cpp
+--
+
+CREATE FUNCTION vm_next(tenant text, project text,
+    OUT step_number integer, OUT steps integer, OUT step text, OUT entity text, OUT statement text,
+    OUT why_not_yet text, OUT do_first text)
+AS 'MODULE_PATHNAME' LANGUAGE C STABLE;
+COMMENT ON FUNCTION vm_next(text, text) IS
+'the next step of a project, the statement to run, why not yet, and what to do outside before';
 
 --
 -- Rights: what writes is for those it is granted to.
@@ -1156,3 +1288,7 @@ REVOKE ALL ON FUNCTION vm_resume_move(regclass) FROM PUBLIC;
 REVOKE ALL ON FUNCTION vm_stop_move(regclass) FROM PUBLIC;
 REVOKE ALL ON FUNCTION vm_move_batch(regclass, integer, text, text, text, boolean, name) FROM PUBLIC;
 REVOKE ALL ON PROCEDURE vm_migrate(text, integer, text, text, boolean, numeric, boolean, boolean) FROM PUBLIC;
+REVOKE ALL ON FUNCTION vm_record_step(text, text, text, text, text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION vm_check_project(text, text, text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION vm_check_anomalies(text, text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION vm_next(text, text) FROM PUBLIC;

@@ -109,13 +109,6 @@ void WriteProgress(const MoveTarget* target, MoveProgress* progress, const char*
     LeaveAsOwner(owner);
 }
 
-// 3 s, 4 min, 2 h 05 min.
-static char* Duration(double seconds) {
-    if (seconds < 100) return psprintf("%.0f s", seconds);
-    if (seconds < 6000) return psprintf("%.0f min", seconds / 60);
-    return psprintf("%d h %02d min", (int)(seconds / 3600), (int)(seconds / 60) % 60);
-}
-
 void TellProgress(const MoveTarget* target, MoveProgress* progress) {
     TimestampTz now = GetCurrentTimestamp();
     int64 done = RowsDone(progress);
@@ -128,7 +121,7 @@ void TellProgress(const MoveTarget* target, MoveProgress* progress) {
     int64 all = Max(progress->estimated, done);
     const char* waits = progress->waits_for[0] ? psprintf(", waits for %s", progress->waits_for) : "";
     const char* left = progress->rate > 0 && all > done
-                           ? psprintf(", %s left", Duration((all - done) / progress->rate))
+                           ? psprintf(", %s left", PrettyDuration((all - done) / progress->rate))
                            : "";
     ereport(NOTICE, (errmsg("%s: " INT64_FORMAT " of about " INT64_FORMAT " rows (%.0f %%), %.0f rows/s%s%s",
                             target->child_name, done, all, all > 0 ? 100.0 * done / all : 100.0,

@@ -10,6 +10,11 @@ const char* WordOf(Step step) {
     return words[(int)step];
 }
 
+// Steps that a later look can find wrong.
+static bool IsCheck(Step step) {
+    return step == Step::SourceCheck || step == Step::Check || step == Step::AnomalyCheck;
+}
+
 static void CheckProject(Oid schema, const char* tenant, const char* project, bool lock) {
     SqlArg args[] = {TextArg(tenant), TextArg(project)};
     bool found = RunSql(psprintf("SELECT true FROM %s WHERE tenant = $1 AND project = $2 %s",
@@ -124,20 +129,28 @@ static void WriteHistory(Oid schema, const char* tenant, const char* project, co
            args, lengthof(args), 0);
 }
 
+static void ClearStep(Oid schema, const char* tenant, const char* project, const char* entity, Step step) {
+    RunForProject(psprintf("UPDATE %s SET %s_at = NULL WHERE tenant = $1 AND project = $2 AND (entity = $3 "
+                           "OR $3 IS NULL)",
+                           ExtensionName(schema, "vm_project_entity"), WordOf(step)),
+                  tenant, project, entity);
+}
+
 void RecordStep(Oid schema, const char* tenant, const char* project, const char* entity, Step step,
                 bool passed, const char* found, const char* override_reason) {
     const char* user = GetUserNameFromId(GetUserId(), false);
     AsOwner owner = EnterAsOwner(schema);
     WriteHistory(schema, tenant, project, entity, WordOf(step), passed, found, override_reason, user);
     if (passed)
-        RunForProject(
-            psprintf(
-                "INSERT INTO %s AS e (tenant, project, entity, %s_at) SELECT $1, $2, entity, "
-                "clock_timestamp() FROM %s WHERE entity = $3 OR $3 IS NULL ON CONFLICT (tenant, project, "
-                "entity) DO UPDATE SET %s_at = excluded.%s_at",
-                ExtensionName(schema, "vm_project_entity"), WordOf(step), ExtensionName(schema, "vm_parent"),
-                WordOf(step), WordOf(step)),
-            tenant, project, entity);
+        RunForProject(psprintf("INSERT INTO %s AS e (tenant, project, entity, %s_at) SELECT $1, $2, entity, "
+                               "clock_timestamp() FROM %s WHERE entity = $3 OR $3 IS NULL ORDER BY entity ON "
+                               "CONFLICT (tenant, "
+                               "project, entity) DO UPDATE SET %s_at = excluded.%s_at",
+                               ExtensionName(schema, "vm_project_entity"), WordOf(step),
+                               ExtensionName(schema, "vm_parent"), WordOf(step), WordOf(step)),
+                      tenant, project, entity);
+    else if (IsCheck(step))
+        ClearStep(schema, tenant, project, entity, step);
     LeaveAsOwner(owner);
 }
 
@@ -147,10 +160,8 @@ void TakeBackStep(Oid schema, const char* tenant, const char* project, const cha
     AsOwner owner = EnterAsOwner(schema);
     WriteHistory(schema, tenant, project, entity, psprintf("%s_back", WordOf(step)), true, NULL, reason,
                  user);
-    RunForProject(
-        psprintf("UPDATE %s SET %s_at = NULL WHERE tenant = $1 AND project = $2 AND (entity = $3 OR "
-                 "$3 IS NULL)",
-                 ExtensionName(schema, "vm_project_entity"), WordOf(step)),
-        tenant, project, entity);
+    ClearStep(schema, tenant, project, entity, step);
+    // What was found after that switch says nothing of the next one.
+    if (step == Step::Switch) ClearStep(schema, tenant, project, entity, Step::AnomalyCheck);
     LeaveAsOwner(owner);
 }

@@ -43,11 +43,13 @@ struct ProjectEntity {
 List* ProjectEntities(Oid schema, const char* tenant, const char* project, const char* entity, bool lock);
 
 // Writes a step to vm_history and, if it passed, to vm_project_entity, of one entity or (NULL) of all that
-// are registered. found: for people, or NULL. override_reason: why it was done against what was found, or
-// NULL.
+// are registered. A check that did not pass is not done any more, whatever an earlier one had found; other
+// steps that did not pass leave the record of the last that did. found: for people, or NULL. override_reason:
+// why it was done against what was found, or NULL.
 void RecordStep(Oid schema, const char* tenant, const char* project, const char* entity, Step step,
                 bool passed, const char* found, const char* override_reason);
 
-// A step is not done any more: of a switch that is taken back. The reason is for vm_history.
+// A step is not done any more: of a switch that is taken back, which takes anomaly_check with it. The reason
+// is for vm_history.
 void TakeBackStep(Oid schema, const char* tenant, const char* project, const char* entity, Step step,
                   const char* reason);

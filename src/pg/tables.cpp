@@ -50,6 +50,12 @@ char* PrettySize(uint64 bytes) {
     return TextDatumGetCString(DirectFunctionCall1(pg_size_pretty, Int64GetDatum((int64)bytes)));
 }
 
+char* PrettyDuration(double seconds) {
+    if (seconds < 100) return psprintf("%.0f s", seconds);
+    if (seconds < 6000) return psprintf("%.0f min", seconds / 60);
+    return psprintf("%d h %02d min", (int)(seconds / 3600), (int)(seconds / 60) % 60);
+}
+
 SafePath EnterSafePath(void) {
     SafePath path = {NewGUCNestLevel()};
     (void)set_config_option("search_path", "pg_catalog, pg_temp", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE,

@@ -23,6 +23,9 @@ char* ExtensionName(Oid schema, const char* name);
 // Bytes for people, as pg_size_pretty.
 char* PrettySize(uint64 bytes);
 
+// 3 s, 4 min, 2 h 05 min.
+char* PrettyDuration(double seconds);
+
 // Makes SPI statements see pg_catalog only, until Leave. Errors in between undo it by themselves.
 struct SafePath {
     int nest;
