@@ -26,7 +26,7 @@ static void RequireSmall(Relation child) {
     ereport(
         ERROR,
         (errcode(ERRCODE_OBJECT_IN_USE),
-         errmsg("open transactions may still see rows that child %s had",
+         errmsg("child %s is empty, but not for every open transaction",
                 QualifiedName(RelationGetRelid(child))),
          errdetail("Older snapshots do not show these rows in the parent, and without the child not at all. "
                    "Nothing was changed."),

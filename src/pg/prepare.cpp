@@ -1,9 +1,9 @@
 // vm_prepare: a child for each entity of a project.
 //
-// Locks, until the caller's transaction ends, so that is best a short one: the project's row; each parent and
-// the tables its foreign keys refer to, against DDL, VACUUM and another vm_prepare; a child of a pool and the
-// tables that foreign keys refer to, against writers. Whoever reads is never waited for and never waits; who
-// writes waits behind it for 200 ms at most, and then vm_prepare tries again.
+// Locks, until the caller's transaction ends, so let that be a short one: the project's row. Where a child is
+// made: the parent against DDL, VACUUM and other children that are made, and the tables that its foreign keys
+// refer to against writers. Where one is taken from a pool: that one against writers. No reader waits, and a
+// writer waits behind it for 200 ms at most; then vm_prepare lets go and tries again.
 #include "pg/child_lock.h"
 #include "pg/make_child.h"
 #include "pg/parent.h"
@@ -131,7 +131,6 @@ static const char* GiveChild(const Preparation* work, ProjectEntity* entity) {
     const Parent* parent = &entity->parent;
     const char* why;
     RequireParent(work, parent);
-    MakeWay(parent->parent);
     char* name = ChildName(get_rel_name(parent->parent), work->tenant, work->project);
     entity->pooled = false;
     entity->child = FindMade(work, parent, name, &why);
@@ -153,6 +152,7 @@ static const char* GiveChild(const Preparation* work, ProjectEntity* entity) {
                     quote_qualified_identifier(get_namespace_name(get_rel_namespace(parent->parent)), name),
                     parent->entity),
              errdetail("%s", why), errhint("Rename the table, or drop it.")));
+    MakeWay(parent->parent);
     NewChild wanted = {work->schema, parent->parent, parent->mapping, work->tenant, work->project, name};
     entity->child = MakeChild(&wanted);
     return QualifiedName(entity->child);
