@@ -467,6 +467,8 @@ CREATE TABLE vm_move_run (
 );
 CREATE INDEX vm_move_run_child ON vm_move_run (child);
 COMMENT ON INDEX vm_move_run_child IS 'the moves of a child, for vm_next';
+CREATE INDEX vm_move_run_open ON vm_move_run (child) WHERE ended_at IS NULL;
+COMMENT ON INDEX vm_move_run_open IS 'moves of a child that are under way';
 COMMENT ON TABLE vm_move_run IS 'each CALL vm_move; read it through vm_progress';
 COMMENT ON COLUMN vm_move_run.move_id IS 'number of the move';
 COMMENT ON COLUMN vm_move_run.child IS 'child table';
@@ -1261,6 +1263,78 @@ CREATE FUNCTION vm_next(tenant text, project text,
 AS 'MODULE_PATHNAME' LANGUAGE C STABLE;
 COMMENT ON FUNCTION vm_next(text, text) IS
 'the next step of a project, the statement to run, why not yet, and what to do outside before';
+-- src/pg/parent.cpp
+--
+
+CREATE FUNCTION vm_register_parent(parent regclass, mapping text, entity text DEFAULT NULL,
+    closed text DEFAULT NULL, move_order integer DEFAULT NULL, move_active text DEFAULT 'after_switch',
+    source_collection text DEFAULT NULL, source_database text DEFAULT NULL) RETURNS text
+AS 'MODULE_PATHNAME' LANGUAGE C;
+COMMENT ON FUNCTION vm_register_parent(regclass, text, text, text, integer, text, text, text) IS
+'let a table take part in the migration of every project, or change how it does; returns the entity''s name';
+
+CREATE FUNCTION vm_unregister_parent(entity text) RETURNS void
+AS 'MODULE_PATHNAME' LANGUAGE C;
+COMMENT ON FUNCTION vm_unregister_parent(text) IS 'take an entity out that no project is under way with';
+
+--
+-- src/pg/add_project.cpp
+--
+
+CREATE FUNCTION vm_add_project(tenant text, project text) RETURNS void
+AS 'MODULE_PATHNAME' LANGUAGE C;
+COMMENT ON FUNCTION vm_add_project(text, text) IS 'add a project to migrate; one that is there already is left alone';
+
+CREATE FUNCTION vm_add_projects(query text) RETURNS bigint
+AS 'MODULE_PATHNAME' LANGUAGE C;
+COMMENT ON FUNCTION vm_add_projects(text) IS
+'add the projects that a query gives as (tenant, project); returns how many were new';
+
+--
+-- src/pg/pool.cpp
+--
+
+CREATE TABLE vm_pool (
+    child regclass PRIMARY KEY,
+    entity text NOT NULL REFERENCES vm_parent ON UPDATE CASCADE
+);
+CREATE INDEX vm_pool_entity ON vm_pool (entity);
+COMMENT ON INDEX vm_pool_entity IS 'the pool of an entity';
+COMMENT ON TABLE vm_pool IS
+'children that serve one project after another; vm_project_entity says which. Write with vm_create_pool and vm_drop_pool';
+COMMENT ON COLUMN vm_pool.child IS 'child table; its trigger names no tenant and no project';
+COMMENT ON COLUMN vm_pool.entity IS 'entity, see vm_parent';
+SELECT pg_catalog.pg_extension_config_dump('vm_pool', '');
+
+CREATE FUNCTION vm_create_pool(entity text, children integer) RETURNS integer
+AS 'MODULE_PATHNAME' LANGUAGE C;
+COMMENT ON FUNCTION vm_create_pool(text, integer) IS
+'make children of an entity that serve one project after another; called again it adds to them; returns how many it made';
+
+CREATE FUNCTION vm_drop_pool(entity text) RETURNS integer
+AS 'MODULE_PATHNAME' LANGUAGE C;
+COMMENT ON FUNCTION vm_drop_pool(text) IS
+'drop the children of an entity''s pool that serve no project; returns how many';
+
+--
+-- src/pg/prepare.cpp
+--
+
+CREATE FUNCTION vm_prepare(tenant text, project text, OUT entity text, OUT child regclass)
+RETURNS SETOF record
+AS 'MODULE_PATHNAME' LANGUAGE C ROWS 5;
+COMMENT ON FUNCTION vm_prepare(text, text) IS
+'give a project a child of every registered parent for its feed to write to: made, taken from a pool, or there already';
+
+--
+-- src/pg/finish.cpp
+--
+
+CREATE FUNCTION vm_finish(tenant text, project text, OUT entity text, OUT child text, OUT found text)
+RETURNS SETOF record
+AS 'MODULE_PATHNAME' LANGUAGE C ROWS 5;
+COMMENT ON FUNCTION vm_finish(text, text) IS
+'drop a project''s children, or give them back to their pools; refuses if anything is left in them';
 
 --
 -- Rights: what writes is for those it is granted to.
@@ -1292,3 +1366,11 @@ REVOKE ALL ON FUNCTION vm_record_step(text, text, text, text, text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION vm_check_project(text, text, text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION vm_check_anomalies(text, text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION vm_next(text, text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION vm_register_parent(regclass, text, text, text, integer, text, text, text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION vm_unregister_parent(text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION vm_add_project(text, text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION vm_add_projects(text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION vm_create_pool(text, integer) FROM PUBLIC;
+REVOKE ALL ON FUNCTION vm_drop_pool(text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION vm_prepare(text, text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION vm_finish(text, text) FROM PUBLIC;

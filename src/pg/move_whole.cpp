@@ -1,6 +1,6 @@
 // vm_move_whole: a child that is at rest moves in one transaction and is truncated; no dead rows, half the
 // WAL.
-#include "pg/caught.h"
+#include "pg/child_lock.h"
 #include "pg/move.h"
 #include "pg/move_lock.h"
 #include "pg/move_progress.h"
@@ -16,18 +16,6 @@ extern "C" {
 #include <storage/procarray.h>
 
 PG_FUNCTION_INFO_V1(vm_move_whole);
-}
-
-// Runs f, which takes a lock, with so long to wait for it; false if that was too short.
-static bool WithinTimeout(void (*f)(void*), void* arg, int64 timeout_us) {
-    int nest = NewGUCNestLevel();
-    (void)set_config_option("lock_timeout", psprintf("%d", (int)Max(timeout_us / 1000, 1)), PGC_USERSET,
-                            PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
-    ErrorData* error = RunCaught(f, arg);
-    AtEOXact_GUC(true, nest);
-    if (error == NULL) return true;
-    if (error->sqlerrcode != ERRCODE_LOCK_NOT_AVAILABLE) ReThrowError(error);
-    return false;
 }
 
 static void AwaitTransaction(void* arg) {

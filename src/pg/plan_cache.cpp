@@ -7,6 +7,7 @@ extern "C" {
 
 #include "pg/caught.h"
 #include "pg/document.h"
+#include "pg/pool_child.h"
 #include "pg/tables.h"
 
 static HTAB* cache = NULL;
@@ -170,8 +171,14 @@ PlanEntry* LookUpPlan(Oid schema, const char* mapping, Relation rel, Trigger* tr
     // Changes that arrive while it is compiled make it stale again.
     entry->stale = false;
     entry->relation = RelationGetRelid(rel);
-    entry->compiled = CompileMapping(schema, mapping, rel, trigger->tgargs + first_arg,
-                                     trigger->tgnargs - first_arg, CacheMemoryContext);
+    char** args = trigger->tgargs + first_arg;
+    int nargs = trigger->tgnargs - first_arg;
+    char* served[2];
+    if (nargs == 0 && ServedProject(schema, RelationGetRelid(rel), served)) {
+        args = served;
+        nargs = lengthof(served);
+    }
+    entry->compiled = CompileMapping(schema, mapping, rel, args, nargs, CacheMemoryContext);
     return entry;
 }
 

@@ -33,6 +33,7 @@ struct PlanEntry {
     TimestampTz feed_noted;  // see feed_seen.h
     CompiledMapping* compiled;
 };
+// A child of a pool whose trigger names no tenant is compiled for the project it serves; error: none (55000).
 PlanEntry* LookUpPlan(Oid schema, const char* mapping, Relation rel, Trigger* trigger, int first_arg);
 
 // The mapping's rules as JSON text; NULL if there is no such mapping. The user's definition goes before the
@@ -43,5 +44,5 @@ char* MappingRules(Oid schema, const char* mapping);
 [[noreturn]] void RaiseBadRule(const char* mapping, const wall::Problem* problem);
 
 // The mapping of a child: what its transform trigger says. NULL if it has none. `args` and `nargs`, if
-// wanted, are the trigger's arguments after the mapping's name.
+// wanted, are the trigger's arguments after the mapping's name; a pool's child has none.
 char* MappingOfChild(Oid schema, Relation rel, char*** args, int* nargs);
