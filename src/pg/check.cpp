@@ -5,6 +5,7 @@
 #include "pg/check_condition.h"
 #include "pg/move_target.h"
 #include "pg/plan_cache.h"
+#include "pg/sealed.h"
 #include "pg/tables.h"
 
 extern "C" {
@@ -265,31 +266,6 @@ static List* RunRules(List* rules, Oid schema, Relation rel, char* mapping) {
     }
     RunPass(source, get_attnum(RelationGetRelid(rel), "_id") != InvalidAttrNumber, asked, count);
     return fitting;
-}
-
-// Until the transaction's or subtransaction's end, or Unseal: conditions, whoever stored them, write nothing
-// and cannot change the session.
-struct Sealed {
-    SafePath path;
-    Oid user;
-    int context;
-    bool read_only;
-};
-
-static Sealed Seal(void) {
-    Sealed sealed;
-    GetUserIdAndSecContext(&sealed.user, &sealed.context);
-    SetUserIdAndSecContext(sealed.user, sealed.context | SECURITY_RESTRICTED_OPERATION);
-    sealed.read_only = XactReadOnly;
-    XactReadOnly = true;
-    sealed.path = EnterSafePath();
-    return sealed;
-}
-
-static void Unseal(Sealed sealed) {
-    LeaveSafePath(sealed.path);
-    XactReadOnly = sealed.read_only;
-    SetUserIdAndSecContext(sealed.user, sealed.context);
 }
 
 extern "C" {
