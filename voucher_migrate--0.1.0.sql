@@ -814,11 +814,11 @@ COMMENT ON FUNCTION vm_switch(text, text, text, text, numeric, text, interval, i
 --
 
 CREATE FUNCTION vm_switch_back(tenant text, project text, entity text DEFAULT NULL, reason text DEFAULT NULL,
-    count_written boolean DEFAULT true,
+    count_written boolean DEFAULT true, lock_timeout_ms integer DEFAULT 1000,
     OUT entity text, OUT written_since bigint, OUT switched_at timestamptz, OUT switched_back_at timestamptz)
 RETURNS SETOF record
 AS 'MODULE_PATHNAME' LANGUAGE C ROWS 5;
-COMMENT ON FUNCTION vm_switch_back(text, text, text, text, boolean) IS
+COMMENT ON FUNCTION vm_switch_back(text, text, text, text, boolean, integer) IS
 'switch a project''s applications back to MongoDB, for a reason; what they wrote to PostgreSQL meanwhile stays there only';
 
 --
@@ -846,4 +846,4 @@ REVOKE ALL ON FUNCTION vm_stop_move(regclass) FROM PUBLIC;
 REVOKE ALL ON FUNCTION vm_move_batch(regclass, integer, text, text, text, boolean, name) FROM PUBLIC;
 REVOKE ALL ON FUNCTION vm_flag_changed() FROM PUBLIC;
 REVOKE ALL ON FUNCTION vm_switch(text, text, text, text, numeric, text, interval, integer) FROM PUBLIC;
-REVOKE ALL ON FUNCTION vm_switch_back(text, text, text, text, boolean) FROM PUBLIC;
+REVOKE ALL ON FUNCTION vm_switch_back(text, text, text, text, boolean, integer) FROM PUBLIC;

@@ -57,6 +57,11 @@ struct SwitchSettings {
     ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("%s must be %s", name, what)));
 }
 
+int LockTimeoutOf(int milliseconds) {
+    if (milliseconds < 1 || milliseconds > 60000) RefuseArgument("lock_timeout_ms", "from 1 to 60000");
+    return milliseconds;
+}
+
 static int64 Microseconds(const Interval* span) {
     constexpr int64 kDay = INT64CONST(86400000000), kMost = kDay * 365;
     int64 days = (int64)span->month * DAYS_PER_MONTH + span->day;
@@ -79,9 +84,7 @@ static SwitchSettings SettingsOf(FunctionCallInfo fcinfo) {
     if (max_wait < 0) RefuseArgument("max_wait", "from 0 to a year");
     if (max_wait < settings.drain.quiet) RefuseArgument("max_wait", "as long as quiet_seconds at least");
     settings.drain.deadline = GetCurrentTimestamp() + max_wait;
-    settings.lock_timeout_ms = PG_GETARG_INT32(kLockTimeout);
-    if (settings.lock_timeout_ms < 1 || settings.lock_timeout_ms > 60000)
-        RefuseArgument("lock_timeout_ms", "from 1 to 60000");
+    settings.lock_timeout_ms = LockTimeoutOf(PG_GETARG_INT32(kLockTimeout));
     return settings;
 }
 

@@ -30,6 +30,9 @@ struct SwitchFound {
 List* TakeProject(Oid schema, const char* tenant, const char* project, const char* entity,
                   int lock_timeout_ms);
 
+// The argument lock_timeout_ms; an error (22023) if it cannot be.
+int LockTimeoutOf(int milliseconds);
+
 // Refuses (55000) what was done in the wrong order; with a reason it goes into `found` only.
 void CheckOrder(Switch* s);
 

@@ -90,13 +90,14 @@ static void PutBack(ReturnSetInfo* result, const ProjectEntity* entity, bool cou
 
 extern "C" {
 
-// vm_switch_back(tenant, project, entity, reason, count_written) → (entity, written_since, switched_at,
-// switched_back_at). Entity NULL: all of the project's that are switched. The reason is required. Errors:
-// 22004, 22023 without one; 55P03 if another session is at work on the project.
+// vm_switch_back(tenant, project, entity, reason, count_written, lock_timeout_ms) → (entity, written_since,
+// switched_at, switched_back_at). Entity NULL: all of the project's that are switched. The reason is
+// required. Errors: 22004, 22023 without one; 55P03 if another session is at work on the project.
 Datum vm_switch_back(PG_FUNCTION_ARGS) {
     RequireArguments(fcinfo, 2);
     RequireArgument(fcinfo, 3);
     RequireArgument(fcinfo, 4);
+    RequireArgument(fcinfo, 5);
     PreventCommandIfReadOnly("vm_switch_back()");
     InitMaterializedSRF(fcinfo, 0);
     Oid schema = ExtensionSchema(fcinfo);
@@ -106,10 +107,9 @@ Datum vm_switch_back(PG_FUNCTION_ARGS) {
     if (strspn(reason, " \t\r\n") == strlen(reason))
         ereport(ERROR,
                 (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("reason must be a reason in words")));
-    constexpr int kLockTimeout = 1000;
     List* entities =
         TakeProject(schema, tenant, project, PG_ARGISNULL(2) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(2)),
-                    kLockTimeout);
+                    LockTimeoutOf(PG_GETARG_INT32(5)));
     ListCell* cell;
     foreach (cell, entities) {
         ProjectEntity* entity = (ProjectEntity*)lfirst(cell);
