@@ -1335,6 +1335,51 @@ RETURNS SETOF record
 AS 'MODULE_PATHNAME' LANGUAGE C ROWS 5;
 COMMENT ON FUNCTION vm_finish(text, text) IS
 'drop a project''s children, or give them back to their pools; refuses if anything is left in them';
+-- src/pg/flag.cpp
+--
+
+-- vm_is_switched keeps its answers; each change of vm_flag, by whomever, empties what is kept.
+CREATE FUNCTION vm_flag_changed() RETURNS trigger AS 'MODULE_PATHNAME' LANGUAGE C;
+COMMENT ON FUNCTION vm_flag_changed() IS 'triggers of vm_flag: every session reads the flags anew';
+
+-- By rows: of triggers, logical replication fires no others.
+CREATE TRIGGER changed AFTER INSERT OR UPDATE OR DELETE ON vm_flag FOR EACH ROW EXECUTE FUNCTION vm_flag_changed();
+ALTER TABLE vm_flag ENABLE ALWAYS TRIGGER changed;
+COMMENT ON TRIGGER changed ON vm_flag IS 'every session reads the flags anew';
+CREATE TRIGGER truncated AFTER TRUNCATE ON vm_flag FOR EACH STATEMENT EXECUTE FUNCTION vm_flag_changed();
+ALTER TABLE vm_flag ENABLE ALWAYS TRIGGER truncated;
+COMMENT ON TRIGGER truncated ON vm_flag IS 'every session reads the flags anew';
+
+CREATE FUNCTION vm_is_switched(tenant text, project text, entity text) RETURNS boolean
+AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT PARALLEL RESTRICTED;
+COMMENT ON FUNCTION vm_is_switched(text, text, text) IS
+'whether applications are to use PostgreSQL: false for what is unknown; within a transaction always the same answer';
+
+--
+-- src/pg/switch.cpp
+--
+
+CREATE FUNCTION vm_switch(tenant text, project text, entity text DEFAULT NULL, override_reason text DEFAULT NULL,
+    quiet_seconds numeric DEFAULT 5, last_document text DEFAULT NULL, max_wait interval DEFAULT '10 minutes',
+    lock_timeout_ms integer DEFAULT 200,
+    OUT entity text, OUT child regclass, OUT rows_staged bigint, OUT warnings bigint, OUT waited interval,
+    OUT switched_at timestamptz)
+RETURNS SETOF record
+AS 'MODULE_PATHNAME' LANGUAGE C ROWS 5;
+COMMENT ON FUNCTION vm_switch(text, text, text, text, numeric, text, interval, integer) IS
+'let the feed drain, check, and switch a project''s applications to PostgreSQL, or change nothing and say why; commit at once';
+
+--
+-- src/pg/switch_back.cpp
+--
+
+CREATE FUNCTION vm_switch_back(tenant text, project text, entity text DEFAULT NULL, reason text DEFAULT NULL,
+    count_written boolean DEFAULT true, lock_timeout_ms integer DEFAULT 1000,
+    OUT entity text, OUT written_since bigint, OUT switched_at timestamptz, OUT switched_back_at timestamptz)
+RETURNS SETOF record
+AS 'MODULE_PATHNAME' LANGUAGE C ROWS 5;
+COMMENT ON FUNCTION vm_switch_back(text, text, text, text, boolean, integer) IS
+'switch a project''s applications back to MongoDB, for a reason; what they wrote to PostgreSQL meanwhile stays there only';
 
 --
 -- Rights: what writes is for those it is granted to.
@@ -1374,3 +1419,6 @@ REVOKE ALL ON FUNCTION vm_create_pool(text, integer) FROM PUBLIC;
 REVOKE ALL ON FUNCTION vm_drop_pool(text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION vm_prepare(text, text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION vm_finish(text, text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION vm_flag_changed() FROM PUBLIC;
+REVOKE ALL ON FUNCTION vm_switch(text, text, text, text, numeric, text, interval, integer) FROM PUBLIC;
+REVOKE ALL ON FUNCTION vm_switch_back(text, text, text, text, boolean, integer) FROM PUBLIC;

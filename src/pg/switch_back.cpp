@@ -1,0 +1,131 @@
+// vm_switch_back: applications go back to MongoDB, and what that leaves behind.
+#include "pg/flag.h"
+#include "pg/move_target.h"
+#include "pg/plan_cache.h"
+#include "pg/switch.h"
+#include "pg/tables.h"
+
+extern "C" {
+PG_FUNCTION_INFO_V1(vm_switch_back);
+}
+
+// The parent's column that the mapping fills with the trigger's nth argument, as a condition that it has
+// $n; NULL if there is none.
+static char* ConditionOn(Oid parent, const char* rules, int n) {
+    SqlArg args[] = {TextArg(rules), OidArg(OIDOID, parent), TextArg(psprintf("%d", n))};
+    SqlResult column = RunSql(
+        "SELECT quote_ident(a.attname), a.atttypid IN ('text'::regtype, 'varchar'::regtype) FROM "
+        "jsonb_each($1::jsonb -> 'columns') c(name, rule) JOIN pg_attribute a ON a.attrelid = $2 AND "
+        "a.attname = "
+        "c.name AND NOT a.attisdropped WHERE jsonb_typeof(c.rule) = 'object' AND c.rule #>> '{default,arg}' "
+        "= "
+        "$3 LIMIT 1",
+        args, 3, 2);
+    if (!column.found) return NULL;
+    // Other types are compared by what they look like: without an index, but right.
+    return psprintf("vm_p.%s%s = $%d", TextDatumGetCString(column.value[0]),
+                    DatumGetBool(column.value[1]) ? "" : "::text", n);
+}
+
+// SQL for the project's rows, in parent and children, that are newer than the switch: $1 tenant, $2 project,
+// $3 the time. NULL if the mapping does not say which rows are the project's, or which is newer.
+static char* NewerRows(Oid schema, const Parent* parent) {
+    char* rules = MappingRules(schema, parent->mapping);
+    Relation rel = rules ? try_relation_open(parent->parent, AccessShareLock) : (Relation)NULL;
+    if (rel == NULL) return NULL;
+    SafePath path = EnterSafePath();
+    CompiledMapping* compiled = CompileMapping(schema, parent->mapping, rel, NULL, -1, CurrentMemoryContext);
+    char* tenant = ConditionOn(parent->parent, rules, 1);
+    char* project = ConditionOn(parent->parent, rules, 2);
+    char* sql = NULL;
+    if (compiled->info.watermarks > 0 && tenant != NULL && project != NULL)
+        sql = psprintf("FROM %s vm_p WHERE %s AND %s AND %s > $3", QualifiedName(parent->parent), tenant,
+                       project, WatermarkSql(compiled, "vm_p"));
+    MemoryContextDelete(compiled->context);
+    LeaveSafePath(path);
+    relation_close(rel, NoLock);
+    return sql;
+}
+
+// As the caller.
+static int64 CountRows(const char* from, const char* tenant, const char* project, TimestampTz since) {
+    SqlArg args[] = {TextArg(tenant), TextArg(project), {TIMESTAMPTZOID, TimestampTzGetDatum(since), false}};
+    SafePath path = EnterSafePath();
+    SqlResult row = RunSql(psprintf("SELECT count(*) %s", from), args, 3, 1);
+    LeaveSafePath(path);
+    return DatumGetInt64(row.value[0]);
+}
+
+static void Warn(const char* tenant, const char* project, const ProjectEntity* entity, TimestampTz since,
+                 int64 written, bool counted) {
+    StringInfoData detail;
+    initStringInfo(&detail);
+    if (counted)
+        appendStringInfo(&detail,
+                         INT64_FORMAT
+                         " %s changed since, by %s watermark. Rows deleted in PostgreSQL are not among "
+                         "them; rows that the feed has brought since are.",
+                         written, written == 1 ? "row of the project was" : "rows of the project were",
+                         written == 1 ? "its" : "their");
+    else
+        appendStringInfoString(&detail, "How many rows that is was not counted.");
+    if (entity->done[(int)Step::FeedStop])
+        appendStringInfoString(&detail,
+                               " The feed was stopped: what is written to MongoDB does not arrive any more.");
+    ereport(
+        WARNING,
+        (errmsg("what was written to %s of project %s of tenant %s since %s is not in MongoDB",
+                entity->parent.entity, project, tenant, timestamptz_to_str(since)),
+         errdetail("%s", detail.data),
+         errhint("Write it there before anybody relies on it, or before this transaction is committed.")));
+}
+
+static void PutBack(ReturnSetInfo* result, const ProjectEntity* entity, bool counted, int64 written,
+                    TimestampTz switched_at, TimestampTz back_at) {
+    Datum values[] = {CStringGetTextDatum(entity->parent.entity), Int64GetDatum(written),
+                      TimestampTzGetDatum(switched_at), TimestampTzGetDatum(back_at)};
+    bool nulls[] = {false, !counted, false, false};
+    tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+}
+
+extern "C" {
+
+// vm_switch_back(tenant, project, entity, reason, count_written, lock_timeout_ms) → (entity, written_since,
+// switched_at, switched_back_at). Entity NULL: all of the project's that are switched. The reason is
+// required. Errors: 22004, 22023 without one; 55P03 if another session is at work on the project.
+Datum vm_switch_back(PG_FUNCTION_ARGS) {
+    RequireArguments(fcinfo, 2);
+    RequireArgument(fcinfo, 3);
+    RequireArgument(fcinfo, 4);
+    RequireArgument(fcinfo, 5);
+    PreventCommandIfReadOnly("vm_switch_back()");
+    InitMaterializedSRF(fcinfo, 0);
+    Oid schema = ExtensionSchema(fcinfo);
+    char* tenant = text_to_cstring(PG_GETARG_TEXT_PP(0));
+    char* project = text_to_cstring(PG_GETARG_TEXT_PP(1));
+    char* reason = text_to_cstring(PG_GETARG_TEXT_PP(3));
+    if (strspn(reason, " \t\r\n") == strlen(reason))
+        ereport(ERROR,
+                (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("reason must be a reason in words")));
+    List* entities =
+        TakeProject(schema, tenant, project, PG_ARGISNULL(2) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(2)),
+                    LockTimeoutOf(PG_GETARG_INT32(5)));
+    ListCell* cell;
+    foreach (cell, entities) {
+        ProjectEntity* entity = (ProjectEntity*)lfirst(cell);
+        TimestampTz since;
+        if (!ReadFlag(schema, tenant, project, entity->parent.entity, &since)) {
+            ereport(NOTICE, (errmsg("entity %s of project %s of tenant %s is not switched",
+                                    entity->parent.entity, project, tenant)));
+            continue;
+        }
+        TimestampTz back = WriteFlag(schema, tenant, project, entity->parent.entity, false);
+        TakeBackStep(schema, tenant, project, entity->parent.entity, Step::Switch, reason);
+        char* from = PG_GETARG_BOOL(4) ? NewerRows(schema, &entity->parent) : NULL;
+        int64 written = from ? CountRows(from, tenant, project, since) : 0;
+        Warn(tenant, project, entity, since, written, from != NULL);
+        PutBack((ReturnSetInfo*)fcinfo->resultinfo, entity, from != NULL, written, since, back);
+    }
+    return (Datum)0;
+}
+}
