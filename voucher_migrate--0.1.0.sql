@@ -775,6 +775,25 @@ COMMENT ON COLUMN vm_feed_seen.pid IS 'the server process that the feed used, so
 COMMENT ON COLUMN vm_feed_seen.last_at IS 'when its last statement began';
 
 --
+-- src/pg/preflight.cpp
+--
+
+CREATE FUNCTION vm_preflight(parent regclass,
+    OUT severity text, OUT topic text, OUT problem text, OUT statement text) RETURNS SETOF record
+AS 'MODULE_PATHNAME' LANGUAGE C STABLE;
+COMMENT ON FUNCTION vm_preflight(regclass) IS
+'what stands in the way of a migration into this table, errors first, with the statement that mends it; as the caller, nothing is written';
+
+--
+-- src/pg/feed_task.cpp
+--
+
+CREATE FUNCTION vm_feed_task(tenant text, project text, format text DEFAULT 'dms', entity text DEFAULT NULL) RETURNS text
+AS 'MODULE_PATHNAME' LANGUAGE C STABLE;
+COMMENT ON FUNCTION vm_feed_task(text, text, text, text) IS
+'what a feed of these projects (NULL: all that are prepared) has to be told; format: dms, dms-settings, dms-source, dms-target, debezium, mongoexport';
+
+--
 -- Rights: what writes is for those it is granted to.
 --
 
@@ -797,3 +816,4 @@ REVOKE ALL ON FUNCTION vm_pause_move(regclass) FROM PUBLIC;
 REVOKE ALL ON FUNCTION vm_resume_move(regclass) FROM PUBLIC;
 REVOKE ALL ON FUNCTION vm_stop_move(regclass) FROM PUBLIC;
 REVOKE ALL ON FUNCTION vm_move_batch(regclass, integer, text, text, text, boolean, name) FROM PUBLIC;
+REVOKE ALL ON FUNCTION vm_feed_task(text, text, text, text) FROM PUBLIC;

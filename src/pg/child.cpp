@@ -1,5 +1,6 @@
 // vm_create_child: a table for a feed to write to, made from its parent.
 #include "pg/compat.h"
+#include "pg/parent.h"
 #include "pg/plan_cache.h"
 #include "pg/tables.h"
 
@@ -47,7 +48,7 @@ static bool IsPartitioned(Relation rel) {
     return rel->rd_rel->relkind == RELKIND_PARTITIONED_TABLE;
 }
 
-static void CheckParent(Relation rel) {
+void CheckParent(Relation rel) {
     if (get_attnum(RelationGetRelid(rel), "_doc") != InvalidAttrNumber)
         ereport(ERROR, (errcode(ERRCODE_WRONG_OBJECT_TYPE),
                         errmsg("table %s is itself a child", RelationGetRelationName(rel)),
