@@ -98,10 +98,10 @@ char* DmsMappings(List* children) {
     appendStringInfoString(&out, "\n]}");
     if (out.len > kMostBytes)
         ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-                        errmsg("the table mappings of %d children are larger than AWS DMS takes",
-                               list_length(children)),
-                        errdetail("They have %s; the limit is 2 MB.", PrettySize(out.len)),
-                        errhint("Make several tasks: a tenant, a project or an entity each.")));
+                        errmsg("the table mappings are larger than AWS DMS takes"),
+                        errdetail("They have %s for %d children; the limit is 2 MB.", PrettySize(out.len),
+                                  list_length(children)),
+                        errhint("Make several tasks: by tenant, by project or by entity.")));
     return out.data;
 }
 

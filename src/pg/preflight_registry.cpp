@@ -1,5 +1,6 @@
 // What the registry says about the table: its mapping, which rows are closed, and what moves first.
 #include "pg/caught.h"
+#include "pg/check_condition.h"
 #include "pg/move_target.h"
 #include "pg/plan_cache.h"
 #include "pg/preflight.h"
@@ -84,7 +85,9 @@ static void TryClosed(void* arg) {
 
 static char* Said(const ErrorData* error) {
     char* message = ReadableMessage(error);
-    return error->hint ? psprintf("%s. %s", message, error->hint) : message;
+    if (error->hint == NULL) return message;
+    size_t len = strlen(message);
+    return psprintf("%s%s %s", message, len > 0 && message[len - 1] == '.' ? "" : ".", error->hint);
 }
 
 static bool IsFilled(const CompiledMapping* compiled, AttrNumber attno, wall::ColumnWords* words) {
@@ -139,8 +142,8 @@ static void FindMapping(Preflight* flight, const char* mapping) {
              NULL);
     if (!trial.compiled->info.quarantine)
         Note(flight, Severity::Info, "mapping",
-             psprintf("a document that cannot be converted is an error, which most feeds stop at: mapping "
-                      "\"%s\" does not put it in quarantine",
+             psprintf("mapping \"%s\" stops at a document that cannot be converted, and with it the feed; it "
+                      "could go to quarantine",
                       mapping),
              psprintf("SELECT %s(mapping, rules || '{\"on_error\": \"quarantine\"}') FROM %s WHERE mapping = "
                       "%s ORDER BY shipped LIMIT 1;",
@@ -151,7 +154,8 @@ static void FindMapping(Preflight* flight, const char* mapping) {
 
 static void FindClosed(Preflight* flight, const Registered* registered) {
     Trial trial = {flight, registered->closed, NULL};
-    ErrorData* error = RunCaught(TryClosed, &trial);
+    ErrorData* error = TrySyntax(registered->closed);
+    if (error == NULL) error = RunCaught(TryClosed, &trial);
     if (error == NULL) return;
     Note(flight, Severity::Error, "closed",
          psprintf("the condition for closed rows (%s) does not fit: %s", registered->closed,
@@ -166,11 +170,11 @@ static const char kOrder[] = R"(
         FROM pg_catalog.pg_constraint k JOIN %1$s own ON own.parent = k.conrelid JOIN %1$s other ON other.parent = k.confrelid
         WHERE k.contype = 'f' AND k.conrelid <> k.confrelid AND k.conrelid = $1
     )
-    SELECT 'error', 'foreign key', format('%%I refers to entity %%s, which does not move before this one: rows that refer to one not yet moved are refused', conname, other),
+    SELECT 'error', 'foreign key', format('%%I refers to entity %%s, which therefore has to move first', conname, other),
         format('UPDATE %1$s SET move_order = %%s WHERE entity = %%L;', other_order + 1, entity)
     FROM reference WHERE move_order <= other_order
     UNION ALL
-    SELECT 'warning', 'foreign key', format('%%I refers to entity %%s: children have the key too, and it does not see rows in a child, so a feed whose session_replication_role is not replica is refused them', conname, other), NULL
+    SELECT 'warning', 'foreign key', format('%%I refers to entity %%s: children have it too and it sees no staged rows; the feed needs session_replication_role = replica', conname, other), NULL
     FROM reference
     UNION ALL
     SELECT 'warning', 'registry', format('its source collection %%s is the same for several projects', source_collection),

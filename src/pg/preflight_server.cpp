@@ -51,7 +51,7 @@ static const char kSession[] = R"(
 
 // What keeps the rows dead that moves leave behind.
 static const char kVacuum[] = R"(
-    SELECT 'warning', 'vacuum', 'autovacuum is off: what moves delete from the children stays, and slows down all who read them',
+    SELECT 'warning', 'vacuum', format('%s is off: the rows that moves leave dead in the children slow down all who read them', name),
         format('ALTER SYSTEM SET %I = on;', name)
     FROM pg_settings WHERE name IN ('autovacuum', 'track_counts') AND setting = 'off'
     UNION ALL
@@ -73,7 +73,7 @@ static const char kVacuum[] = R"(
 
 // Settings that cost time or disk.
 static const char kSettings[] = R"(
-    SELECT 'info', 'setting', 'columns are compressed by pglz, which takes a large part of the time of a load; lz4 does not',
+    SELECT 'info', 'setting', 'json columns are compressed by pglz, which takes a large part of a load''s time; lz4 does not',
         format('ALTER DATABASE %I SET default_toast_compression = lz4;', current_database())
     FROM pg_settings WHERE name = 'default_toast_compression' AND setting = 'pglz' AND 'lz4' = ANY (enumvals)
         AND EXISTS (SELECT FROM pg_attribute WHERE attrelid = $1 AND attnum > 0 AND NOT attisdropped AND attlen = -1
@@ -83,7 +83,7 @@ static const char kSettings[] = R"(
         format('ALTER DATABASE %I SET wal_compression = lz4;', current_database())
     FROM pg_settings WHERE name = 'wal_compression' AND setting = 'off' AND 'lz4' = ANY (enumvals)
     UNION ALL
-    SELECT 'info', 'setting', format('max_wal_size is %s: moves write 2 to 5 GB of WAL for a million rows, and a checkpoint each time it is full writes pages anew',
+    SELECT 'info', 'setting', format('max_wal_size is %s: a million rows moved write 2 to 5 GB of WAL, and a checkpoint comes whenever that much was written',
         current_setting('max_wal_size')), 'ALTER SYSTEM SET max_wal_size = ''16GB'';'
     WHERE pg_size_bytes(current_setting('max_wal_size')) < pg_size_bytes('4GB')
     UNION ALL
@@ -109,9 +109,9 @@ static const char kLocks[] = R"(
         WHERE EXISTS (SELECT FROM pg_class WHERE oid = $1 AND relkind = 'r')
     )
     SELECT CASE WHEN fit < 1 THEN 'error' WHEN fit < sessions / 4 THEN 'warning' ELSE 'info' END, 'locks',
-        format('with %s children each statement through the parent takes %s locks, and there is room for %s%s; make fewer children at a time (a pool), or restart with more',
-            children, locks, slots, CASE WHEN fit < 1 THEN ': it fails with "out of shared memory"'
-            ELSE format(', for %s of %s connections', fit, sessions) END),
+        format('with %s children each statement through the parent takes %s locks of %s%s; have fewer children at a time (a pool), or restart with more',
+            children, locks, slots, CASE WHEN fit < 1 THEN ', and fails: out of shared memory'
+            ELSE format(', enough for %s of %s connections', fit, sessions) END),
         format('ALTER SYSTEM SET max_locks_per_transaction = %s;',
             ceil(locks * sessions / 2 / (slots / current_setting('max_locks_per_transaction')::numeric) / 64) * 64)
     FROM need WHERE children > 0 AND fit < sessions)";

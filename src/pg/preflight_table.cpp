@@ -33,7 +33,7 @@ static const char kNoKey[] = R"(
                 AND attidentity = '' AND attgenerated = '' AND (attname IN ('tenant_id', 'project_id', 'id') OR attname = ANY ($5))
             HAVING bool_or(attname = 'id'))
     )
-    SELECT 'error', 'key', format('no key says which rows of child and parent are the same: %s', problem), statement
+    SELECT 'error', 'key', format('nothing says which rows of child and parent are the same: %s', problem), statement
     FROM way WHERE $4 = 0 ORDER BY rank, relname LIMIT 1)";
 
 static const char kIndexes[] = R"(
@@ -45,8 +45,7 @@ static const char kIndexes[] = R"(
     SELECT 'warning', 'key', format('primary key %I is deferrable: rows are told apart by another unique index, and move by SQL', conname), NULL
     FROM pg_constraint WHERE conrelid = $1 AND contype = 'p' AND condeferrable AND $4 <> 0
     UNION ALL
-    SELECT 'warning', 'index', format('unique index %I uses coalesce: AWS DMS cannot replicate to a table that has such an index, '
-        'and children have it', c.relname), NULL
+    SELECT 'warning', 'index', format('AWS DMS cannot replicate to a table with a unique index on coalesce, and children have %I too', c.relname), NULL
     FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
     WHERE i.indrelid = $1 AND i.indisunique AND i.indisvalid AND pg_get_expr(i.indexprs, i.indrelid) ILIKE '%coalesce(%'
     UNION ALL
@@ -66,29 +65,25 @@ static const char kIndexes[] = R"(
 
 static const char kForeignKeys[] = R"(
     SELECT 'warning', 'foreign key', CASE WHEN k.conrelid = $1
-        THEN format('%I refers to the table itself: children are made without it, and a row moves only after the one it refers to', k.conname)
-        ELSE format('%I of %s refers to this table and does not see rows in a child: until they have moved, rows that refer to them are refused',
-            k.conname, k.conrelid::regclass) END,
+        THEN format('%I refers to the table itself: children are made without it, and a row can move only after the one it refers to', k.conname)
+        ELSE format('%I of %s does not see staged rows: a row that refers to one is refused until that has moved', k.conname, k.conrelid::regclass) END,
         CASE WHEN k.conrelid <> $1 THEN format('ALTER TABLE %s DROP CONSTRAINT %I;', k.conrelid::regclass, k.conname) END
     FROM pg_constraint k WHERE k.confrelid = $1 AND k.contype = 'f' AND k.conparentid = 0
     ORDER BY k.conrelid = $1, k.conrelid::regclass::text, k.conname)";
 
 static const char kTriggers[] = R"(
-    SELECT 'warning', 'trigger', format('%s trigger%s on rows of the parent %s not fire while a row is in a child, '
-        'neither for the feed nor for the application; on INSERT they fire when it moves: %s', count(*),
-        CASE WHEN count(*) > 1 THEN 's' END, CASE WHEN count(*) > 1 THEN 'do' ELSE 'does' END,
+    SELECT 'warning', 'trigger', format('row triggers of the parent see nothing of staged rows, whoever writes them; on INSERT they fire when a row moves: %s',
         string_agg(quote_ident(tgname), ', ' ORDER BY tgname)), NULL
     FROM pg_trigger WHERE tgrelid = $1 AND NOT tgisinternal AND tgenabled <> 'D' AND tgtype & 1 = 1 HAVING count(*) > 0
     UNION ALL
-    SELECT 'info', 'trigger', format('triggers for each statement fire for what goes through the parent and for moves, not for the feed: %s',
+    SELECT 'info', 'trigger', format('statement triggers of the parent do not fire for the feed, which writes to the child: %s',
         string_agg(quote_ident(tgname), ', ' ORDER BY tgname)), NULL
     FROM pg_trigger WHERE tgrelid = $1 AND NOT tgisinternal AND tgenabled <> 'D' AND tgtype & 1 = 0 HAVING count(*) > 0
     UNION ALL
-    SELECT 'info', 'row security', 'policies of the parent hold for what goes through it, staged rows too; not for the feed, '
-        'which writes to the child', NULL
+    SELECT 'info', 'row security', 'policies of the parent do not hold for the feed, which writes to the child', NULL
     FROM pg_class WHERE oid = $1 AND relrowsecurity
     UNION ALL
-    SELECT 'info', 'rule', format('rules of the parent do not see what the feed writes to a child: %s',
+    SELECT 'info', 'rule', format('rules of the parent do not hold for the feed, which writes to the child: %s',
         string_agg(quote_ident(rulename), ', ' ORDER BY rulename)), NULL
     FROM pg_rewrite WHERE ev_class = $1 AND ev_enabled <> 'D' HAVING count(*) > 0)";
 
@@ -100,14 +95,13 @@ static const char kPublications[] = R"(
             EXISTS (SELECT FROM pg_index WHERE indrelid = $1 AND indisprimary AND indimmediate) AS has_key
         FROM pg_publication p, pg_class c WHERE c.oid = $1
     )
-    SELECT 'warning', 'publication', format('publication %I takes in every child as well, under its own name: subscribers need these '
-        'tables, and a row that moves is a DELETE there and an INSERT in the parent', pubname), NULL
+    SELECT 'warning', 'publication', format('publication %I takes in every child under its own name: subscribers need these tables, and a move is a DELETE there', pubname), NULL
     FROM publication WHERE children_too
     UNION ALL
-    SELECT 'info', 'publication', format('publication %I has the parent and no child that is made from now on: subscribers see a row once it has moved', pubname), NULL
+    SELECT 'info', 'publication', format('publication %I has the parent without its new children: subscribers see a row once it has moved', pubname), NULL
     FROM publication WHERE by_name AND NOT children_too
     UNION ALL
-    SELECT 'error', 'publication', format('publication %I replicates updates, but the parent has no replica identity: a move that replaces rows is refused', pubname),
+    SELECT 'error', 'publication', format('publication %I replicates updates and the parent has no replica identity: a move that replaces rows is refused', pubname),
         CASE WHEN $4 <> 0 THEN format('ALTER TABLE %s REPLICA IDENTITY USING INDEX %s;', $2, (SELECT quote_ident(relname) FROM pg_class WHERE oid = $4))
             ELSE format('ALTER TABLE %s REPLICA IDENTITY FULL;', $2) END
     FROM publication WHERE (children_too OR by_name) AND pubupdate AND (relreplident = 'n' OR relreplident = 'd' AND NOT has_key))";
