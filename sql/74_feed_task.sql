@@ -21,7 +21,7 @@ INSERT INTO vm_parent (entity, parent, mapping, move_order, source_database, sou
     ('campaigns', '"Feed task".campaigns', 'fed', 2, 'shop_eu', 'campaigns-{tenant}@{project}');
 SELECT vm_feed_task(NULL, NULL);
 SELECT vm_feed_task('acme', 'p_1');
-INSERT INTO vm_project (tenant, project) VALUES ('acme', 'p_1'), ('acme', 'p_2'), ('{project}', E'100%[x]\'; $(rm -rf)`\n" ,\\é😀');
+INSERT INTO vm_project (tenant, project) VALUES ('acme', 'p_1'), ('acme', 'p_2'), ('{project}', E'100%[x]\'; $(rm -rf)`\n" ,é😀');
 SELECT vm_feed_task(NULL, NULL);
 SELECT vm_feed_task('acme', NULL);
 SELECT vm_feed_task('nobody', NULL);
@@ -106,12 +106,15 @@ SELECT rule ->> 'value' AS value, rule -> 'object-locator' AS locator FROM json_
 SELECT line FROM regexp_split_to_table(vm_feed_task('{project}', NULL, 'debezium', 'vouchers'), '\n') line WHERE line ~ '^(#|name|topic|collection)';
 SELECT substr(vm_feed_task('{project}', NULL, 'mongoexport', 'vouchers'), strpos(vm_feed_task('{project}', NULL, 'mongoexport', 'vouchers'), E'\n# tenant'));
 -- Topics that would be the same, and a table that a sink would read as another.
-INSERT INTO vm_project (tenant, project) VALUES ('same', 'a b'), ('same', 'a@b'), ('same', 'p${topic}');
+INSERT INTO vm_project (tenant, project) VALUES ('same', 'a b'), ('same', 'a@b'), ('same', 'p${topic}'), ('same', 'p\q');
 SELECT prepare('same', 'a b'), prepare('same', 'a@b');
 SELECT vm_feed_task('same', NULL, 'debezium', 'vouchers');
 SELECT line FROM regexp_split_to_table(vm_feed_task('same', 'a b', 'debezium', 'vouchers') || E'\n' || vm_feed_task('same', 'a@b', 'debezium', 'vouchers'), '\n') line WHERE line ~ '^topics=';
 SELECT prepare('same', 'p${topic}');
 SELECT vm_feed_task('same', 'p${topic}', 'debezium', 'vouchers');
+SELECT prepare('same', 'p\q');
+SELECT vm_feed_task('same', 'p\q', 'debezium', 'vouchers');
+SELECT vm_feed_task('same', 'p\q', 'dms', 'vouchers');
 
 --
 -- Who may ask

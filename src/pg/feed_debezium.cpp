@@ -111,11 +111,12 @@ static void CheckTopic(HTAB* topics, const char* name, const FeedChild* child) {
 static void CheckTable(const FeedChild* child) {
     const char* names[] = {child->schema, child->name};
     for (const char* name : names)
-        if (strstr(name, "${") != NULL || strstr(name, "''") != NULL || strstr(name, "``") != NULL)
+        if (strstr(name, "${") != NULL || strstr(name, "''") != NULL || strstr(name, "``") != NULL ||
+            strchr(name, '\\') != NULL)
             ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
                             errmsg("Debezium's JDBC sink cannot be told the name of child %s",
                                    quote_qualified_identifier(child->schema, child->name)),
-                            errdetail("It reads ${, '' and `` in a name as something else."),
+                            errdetail("It reads ${, '', `` and a backslash in a name as something else."),
                             errhint("Give the child another name.")));
 }
 

@@ -128,7 +128,11 @@ static void FindEmpty(Preflight* flight, const CompiledMapping* compiled, const 
 
 static void FindMapping(Preflight* flight, const char* mapping) {
     Trial trial = {flight, mapping, NULL};
+    // Functions of the table's types, which defaults go through, are its owner's: not for whoever looks at
+    // it.
+    AsOwner owner = EnterAsTableOwner(flight->parent);
     ErrorData* error = RunCaught(TryMapping, &trial);
+    LeaveAsOwner(owner);
     if (error != NULL) {
         Note(flight, Severity::Error, "mapping", Said(error), NULL);
         return;
