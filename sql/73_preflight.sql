@@ -134,7 +134,7 @@ SELECT vm_define_mapping('pre', '{"columns": {"tenant_id": {"default": {"arg": 1
 SELECT * FROM findings('"Pre.flight".vouchers') WHERE topic = 'mapping';
 SELECT statement FROM vm_preflight('"Pre.flight".vouchers') WHERE statement LIKE 'UPDATE %' \gexec
 SELECT entity, move_order, source_collection FROM vm_parent ORDER BY move_order;
-UPDATE vm_parent SET closed = 'n > 5 AND _id IS NOT NULL OR _doc IS NULL -- all' WHERE entity = 'vouchers';
+UPDATE vm_parent SET closed = 'n > 5 AND id <> '''' -- all' WHERE entity = 'vouchers';
 SELECT * FROM findings('"Pre.flight".vouchers');
 UPDATE vm_parent SET closed = 'true) OR (true' WHERE entity = 'vouchers';
 SELECT * FROM findings('"Pre.flight".vouchers') WHERE topic = 'closed';

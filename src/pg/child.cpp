@@ -1,6 +1,6 @@
 // vm_create_child: a table for a feed to write to, made from its parent.
 #include "pg/compat.h"
-#include "pg/parent.h"
+#include "pg/make_child.h"
 #include "pg/plan_cache.h"
 #include "pg/tables.h"
 

@@ -1,8 +1,8 @@
 #include "pg/preflight.h"
 
 #include "pg/caught.h"
+#include "pg/make_child.h"
 #include "pg/move_target.h"
-#include "pg/parent.h"
 #include "pg/tables.h"
 
 extern "C" {

@@ -24,18 +24,21 @@ static Registered ReadRegistry(Preflight* flight) {
     SqlResult row = RunSql(psprintf("SELECT entity, mapping, closed FROM %s WHERE parent = $1",
                                     ExtensionName(flight->schema, "vm_parent")),
                            args, 1, 3);
-    // A finished project has its child no more.
+    // A finished project has its child no more; children of a pool serve one project after another.
     SqlResult projects = RunSql(
         psprintf(
-            "SELECT (SELECT count(*) FROM %s) - (SELECT count(*) FROM %s e JOIN %s p ON p.entity = e.entity "
-            "WHERE p.parent = $1 AND e.child IS NULL AND e.finish_at IS NOT NULL)",
+            "SELECT (SELECT count(*) FROM %s) - count(*) FILTER (WHERE e.child IS NULL AND e.finish_at IS "
+            "NOT NULL), coalesce(bool_or(e.pooled), false) FROM %s e JOIN %s p ON p.entity = e.entity WHERE "
+            "p.parent = $1",
             ExtensionName(flight->schema, "vm_project"), ExtensionName(flight->schema, "vm_project_entity"),
             ExtensionName(flight->schema, "vm_parent")),
-        args, 1, 1);
+        args, 1, 2);
     LeaveAsOwner(owner);
-    SqlResult children =
-        RunSql("SELECT count(*) FROM pg_catalog.pg_inherits WHERE inhparent = $1", args, 1, 1);
-    flight->children = Max(DatumGetInt64(projects.value[0]), DatumGetInt64(children.value[0]));
+    SqlResult children = RunSql(
+        "SELECT count(*) FROM pg_catalog.pg_inherits WHERE inhparent OPERATOR(pg_catalog.=) $1", args, 1, 1);
+    flight->children = DatumGetInt64(children.value[0]);
+    if (!DatumGetBool(projects.value[1]))
+        flight->children = Max(flight->children, DatumGetInt64(projects.value[0]));
     if (!row.found) return Registered{};
     return Registered{true, TextOrNull(&row, 0), TextOrNull(&row, 1), TextOrNull(&row, 2)};
 }
@@ -70,14 +73,11 @@ static void TryMapping(void* arg) {
         CompileMapping(trial->flight->schema, trial->text, trial->flight->rel, args, 2, CurrentMemoryContext);
 }
 
-// Where a move puts it: a condition on a child's columns, with the caller's search_path. Analysed, not run.
+// As it is checked when the parent is registered. Analysed, not run.
 static void TryClosed(void* arg) {
     Trial* trial = (Trial*)arg;
     if (SPI_connect() != SPI_OK_CONNECT) elog(ERROR, "SPI_connect failed");
-    bool has_id = get_attnum(trial->flight->parent, "_id") != InvalidAttrNumber;
-    char* sql = psprintf(
-        "SELECT FROM (SELECT vm_p.*, %sNULL::pg_catalog.text AS _doc FROM ONLY %s vm_p) vm_c WHERE (%s\n)",
-        has_id ? "" : "NULL::pg_catalog.text AS _id, ", trial->flight->name, trial->text);
+    char* sql = psprintf("SELECT FROM ONLY %s vm_p WHERE (%s\n) IS TRUE", trial->flight->name, trial->text);
     if (SPI_prepare(sql, 0, NULL) == NULL)
         elog(ERROR, "SPI_prepare failed: %s", SPI_result_code_string(SPI_result));
     SPI_finish();
@@ -158,8 +158,10 @@ static void FindMapping(Preflight* flight, const char* mapping) {
 
 static void FindClosed(Preflight* flight, const Registered* registered) {
     Trial trial = {flight, registered->closed, NULL};
+    SafePath path = EnterSafePath();
     ErrorData* error = TrySyntax(registered->closed);
     if (error == NULL) error = RunCaught(TryClosed, &trial);
+    LeaveSafePath(path);
     if (error == NULL) return;
     Note(flight, Severity::Error, "closed",
          psprintf("the condition for closed rows (%s) does not fit: %s", registered->closed,

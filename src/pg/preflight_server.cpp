@@ -113,7 +113,7 @@ static const char kLocks[] = R"(
             children, locks, slots, CASE WHEN fit < 1 THEN ', and fails: out of shared memory'
             ELSE format(', enough for %s of %s connections', fit, sessions) END),
         format('ALTER SYSTEM SET max_locks_per_transaction = %s;',
-            ceil(locks * sessions / 2 / (slots / current_setting('max_locks_per_transaction')::numeric) / 64) * 64)
+            ceil(locks * sessions / (slots / current_setting('max_locks_per_transaction')::numeric) / 64) * 64)
     FROM need WHERE children > 0 AND fit < sessions)";
 
 void FindRights(Preflight* flight) {
