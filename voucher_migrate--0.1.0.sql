@@ -1380,6 +1380,23 @@ RETURNS SETOF record
 AS 'MODULE_PATHNAME' LANGUAGE C ROWS 5;
 COMMENT ON FUNCTION vm_switch_back(text, text, text, text, boolean, integer) IS
 'switch a project''s applications back to MongoDB, for a reason; what they wrote to PostgreSQL meanwhile stays there only';
+-- src/pg/preflight.cpp
+--
+
+CREATE FUNCTION vm_preflight(parent regclass,
+    OUT severity text, OUT topic text, OUT problem text, OUT statement text) RETURNS SETOF record
+AS 'MODULE_PATHNAME' LANGUAGE C STABLE;
+COMMENT ON FUNCTION vm_preflight(regclass) IS
+'what stands in the way of a migration into this table, errors first, with the statement that mends it; as the caller, nothing is written';
+
+--
+-- src/pg/feed_task.cpp
+--
+
+CREATE FUNCTION vm_feed_task(tenant text, project text, format text DEFAULT 'dms', entity text DEFAULT NULL) RETURNS text
+AS 'MODULE_PATHNAME' LANGUAGE C STABLE;
+COMMENT ON FUNCTION vm_feed_task(text, text, text, text) IS
+'what a feed of these projects (NULL: all that are prepared) has to be told; format: dms, dms-settings, dms-source, dms-target, debezium, mongoexport';
 
 --
 -- Rights: what writes is for those it is granted to.
@@ -1422,3 +1439,4 @@ REVOKE ALL ON FUNCTION vm_finish(text, text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION vm_flag_changed() FROM PUBLIC;
 REVOKE ALL ON FUNCTION vm_switch(text, text, text, text, numeric, text, interval, integer) FROM PUBLIC;
 REVOKE ALL ON FUNCTION vm_switch_back(text, text, text, text, boolean, integer) FROM PUBLIC;
+REVOKE ALL ON FUNCTION vm_feed_task(text, text, text, text) FROM PUBLIC;
