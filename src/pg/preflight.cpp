@@ -16,10 +16,6 @@ void Note(Preflight* flight, Severity severity, const char* topic, const char* p
     flight->findings = lappend(flight->findings, finding);
 }
 
-static Severity SeverityOf(const char* word) {
-    return word[0] == 'e' ? Severity::Error : word[0] == 'w' ? Severity::Warning : Severity::Info;
-}
-
 void AskFindings(Preflight* flight, const char* sql) {
     MemoryContext caller = CurrentMemoryContext;
     Oid types[] = {OIDOID, TEXTOID, TEXTOID, OIDOID, TEXTARRAYOID, INT8OID};
