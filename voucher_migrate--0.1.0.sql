@@ -1061,6 +1061,7 @@ CREATE TABLE vm_migrate_run (
     filter text,
     movers integer NOT NULL,
     source_checked text,
+    feed_started text,
     feed_stopped text,
     finish boolean NOT NULL,
     quiet_seconds numeric NOT NULL,
@@ -1076,6 +1077,7 @@ COMMENT ON COLUMN vm_migrate_run.run_id IS 'number of the run';
 COMMENT ON COLUMN vm_migrate_run.filter IS 'which projects were meant; NULL: all that are not finished';
 COMMENT ON COLUMN vm_migrate_run.movers IS 'movers asked for';
 COMMENT ON COLUMN vm_migrate_run.source_checked IS 'what was recorded of the source check';
+COMMENT ON COLUMN vm_migrate_run.feed_started IS 'what was recorded of the feed''s start';
 COMMENT ON COLUMN vm_migrate_run.feed_stopped IS 'what was recorded of the feed''s end';
 COMMENT ON COLUMN vm_migrate_run.finish IS 'children were to be dropped, or given back';
 COMMENT ON COLUMN vm_migrate_run.quiet_seconds IS 'how long the feed had to be quiet before a switch';
@@ -1119,15 +1121,16 @@ COMMENT ON COLUMN vm_migrate_project.ended_at IS 'when the mover was done with i
 SELECT pg_catalog.pg_extension_config_dump('vm_migrate_project', '');
 
 CREATE PROCEDURE vm_migrate(filter text DEFAULT NULL, movers integer DEFAULT 2, source_checked text DEFAULT NULL,
-    feed_stopped text DEFAULT NULL, finish boolean DEFAULT false, quiet_seconds numeric DEFAULT 0,
+    feed_started text DEFAULT NULL, feed_stopped text DEFAULT NULL, finish boolean DEFAULT false, quiet_seconds numeric DEFAULT 0,
     whole boolean DEFAULT false, quiet boolean DEFAULT false)
 AS 'MODULE_PATHNAME' LANGUAGE C;
-COMMENT ON PROCEDURE vm_migrate(text, integer, text, text, boolean, numeric, boolean, boolean) IS
+COMMENT ON PROCEDURE vm_migrate(text, integer, text, text, text, boolean, numeric, boolean, boolean) IS
 'take projects at rest through all their steps, as vm_next says, by several movers in the background
 
 filter: condition on tenant and project; NULL: all projects that are not finished
 movers: background workers, 1 to 64; each takes one project after the other
 source_checked: what to record as the outcome of the source check; NULL: projects without one stop there
+feed_started: what to record of the feed''s start; NULL: projects stop there until documents have come
 feed_stopped: what to record of the feed''s end; NULL: projects stop there once all has moved
 finish: drop the children in the end, or give them back to their pools
 quiet_seconds: how long the feed must have been quiet before a switch
@@ -1423,7 +1426,7 @@ REVOKE ALL ON FUNCTION vm_pause_move(regclass) FROM PUBLIC;
 REVOKE ALL ON FUNCTION vm_resume_move(regclass) FROM PUBLIC;
 REVOKE ALL ON FUNCTION vm_stop_move(regclass) FROM PUBLIC;
 REVOKE ALL ON FUNCTION vm_move_batch(regclass, integer, text, text, text, boolean, name) FROM PUBLIC;
-REVOKE ALL ON PROCEDURE vm_migrate(text, integer, text, text, boolean, numeric, boolean, boolean) FROM PUBLIC;
+REVOKE ALL ON PROCEDURE vm_migrate(text, integer, text, text, text, boolean, numeric, boolean, boolean) FROM PUBLIC;
 REVOKE ALL ON FUNCTION vm_record_step(text, text, text, text, text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION vm_check_project(text, text, text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION vm_check_anomalies(text, text) FROM PUBLIC;

@@ -22,6 +22,7 @@ extern "C" {
 #include <miscadmin.h>
 #include <nodes/nodeFuncs.h>
 #include <parser/parse_relation.h>
+#include <tcop/pquery.h>
 #include <utils/acl.h>
 #include <utils/array.h>
 #include <utils/builtins.h>
@@ -123,5 +124,14 @@ inline bool WalkRawTree(Node* node, bool (*f)(Node*, void*), void* context) {
     return raw_expression_tree_walker(node, f, context);
 #else
     return raw_expression_tree_walker(node, (bool (*)())(void (*)())f, context);
+#endif
+}
+
+// A statement to its end, with nobody to see its rows.
+inline void RunPortal(Portal portal) {
+#if PG_VERSION_NUM >= 180000
+    (void)PortalRun(portal, FETCH_ALL, true, None_Receiver, None_Receiver, NULL);
+#else
+    (void)PortalRun(portal, FETCH_ALL, true, true, None_Receiver, None_Receiver, NULL);
 #endif
 }

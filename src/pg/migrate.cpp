@@ -68,17 +68,18 @@ static int64 NewRun(FunctionCallInfo fcinfo, Oid schema) {
                      {INT4OID, PG_GETARG_DATUM(1), false},
                      TextArgAt(fcinfo, 2),
                      TextArgAt(fcinfo, 3),
-                     {BOOLOID, PG_GETARG_DATUM(4), false},
-                     {NUMERICOID, PG_GETARG_DATUM(5), false},
-                     {BOOLOID, PG_GETARG_DATUM(6), false},
+                     TextArgAt(fcinfo, 4),
+                     {BOOLOID, PG_GETARG_DATUM(5), false},
+                     {NUMERICOID, PG_GETARG_DATUM(6), false},
+                     {BOOLOID, PG_GETARG_DATUM(7), false},
                      TextArg(RoleOrNull()),
                      TextArg(GetConfigOption("search_path", false, false)),
                      TextArg(GetUserNameFromId(GetUserId(), false))};
     AsOwner owner = EnterAsOwner(schema);
     SqlResult row = RunSql(
-        psprintf("INSERT INTO %s (filter, movers, source_checked, feed_stopped, finish, quiet_seconds, "
-                 "whole, role, search_path, started_by) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, "
-                 "$10) RETURNING run_id",
+        psprintf("INSERT INTO %s (filter, movers, source_checked, feed_started, feed_stopped, finish, "
+                 "quiet_seconds, whole, role, search_path, started_by) VALUES ($1, $2, $3, $4, $5, $6, "
+                 "$7, $8, $9, $10, $11) RETURNING run_id",
                  ExtensionName(schema, "vm_migrate_run")),
         args, lengthof(args), 1);
     LeaveAsOwner(owner);
@@ -227,12 +228,12 @@ static void EndMovers(const Migration* migration) {
 
 extern "C" {
 
-// CALL vm_migrate(filter, movers, source_checked, feed_stopped, finish, quiet_seconds, whole, quiet): see the
-// install script. Errors: inside a transaction block (2D000), no mover can be started (53000). What goes
-// wrong with a project is its row in vm_migrate_project.
+// CALL vm_migrate(filter, movers, source_checked, feed_started, feed_stopped, finish, quiet_seconds, whole,
+// quiet): see the install script. Errors: inside a transaction block (2D000), no mover can be started
+// (53000). What goes wrong with a project is its row in vm_migrate_project.
 Datum vm_migrate(PG_FUNCTION_ARGS) {
     CheckCallable(fcinfo);
-    static const int kRequired[] = {1, 4, 5, 6, 7};
+    static const int kRequired[] = {1, 5, 6, 7, 8};
     for (int i : kRequired) RequireArgument(fcinfo, i);
     Oid schema = ExtensionSchema(fcinfo);
     int movers = MoversArg(fcinfo);
@@ -241,7 +242,7 @@ Datum vm_migrate(PG_FUNCTION_ARGS) {
     Migration* migration = (Migration*)palloc0(sizeof(Migration));
     migration->schema = schema;
     migration->movers = movers;
-    migration->quiet = PG_GETARG_BOOL(7);
+    migration->quiet = PG_GETARG_BOOL(8);
     migration->began = migration->told = GetCurrentTimestamp();
     migration->step =
         AllocSetContextCreate(CurrentMemoryContext, "voucher_migrate migration", ALLOCSET_DEFAULT_SIZES);

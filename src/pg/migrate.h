@@ -7,7 +7,8 @@
 struct MigrateRun {
     int64 run_id;
     char* source_checked;  // what is recorded of the source check, or NULL: it stops there
-    char* feed_stopped;    // the same of the feed's end
+    char* feed_started;    // the same of the feed's start
+    char* feed_stopped;    // and of its end
     char* quiet_seconds;   // numeric, for vm_switch
     bool finish;
     bool whole;

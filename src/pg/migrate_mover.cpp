@@ -59,21 +59,22 @@ static MigrateRun ReadRun(Oid schema, int64 run_id, MemoryContext context) {
     MemoryContext outer = MemoryContextSwitchTo(context);
     SqlArg args[] = {{INT8OID, Int64GetDatum(run_id), false}};
     AsOwner owner = EnterAsOwner(schema);
-    SqlResult row =
-        RunSql(psprintf("SELECT source_checked, feed_stopped, quiet_seconds::text, finish, whole, "
-                        "role, search_path FROM %s WHERE run_id = $1",
-                        ExtensionName(schema, "vm_migrate_run")),
-               args, 1, 7);
+    SqlResult row = RunSql(
+        psprintf("SELECT source_checked, feed_started, feed_stopped, quiet_seconds::text, finish, whole, "
+                 "role, search_path FROM %s WHERE run_id = $1",
+                 ExtensionName(schema, "vm_migrate_run")),
+        args, 1, 8);
     LeaveAsOwner(owner);
     if (!row.found) elog(ERROR, "run " INT64_FORMAT " is not on record", run_id);
     MigrateRun run = {run_id,
                       TextAt(&row, 0),
                       TextAt(&row, 1),
                       TextAt(&row, 2),
-                      DatumGetBool(row.value[3]),
+                      TextAt(&row, 3),
                       DatumGetBool(row.value[4]),
-                      TextAt(&row, 5),
-                      TextAt(&row, 6)};
+                      DatumGetBool(row.value[5]),
+                      TextAt(&row, 6),
+                      TextAt(&row, 7)};
     MemoryContextSwitchTo(outer);
     End();
     return run;

@@ -4,6 +4,10 @@
 #include "pg/tables.h"
 
 extern "C" {
+#include <parser/analyze.h>
+#include <tcop/pquery.h>
+#include <tcop/tcopprot.h>
+#include <tcop/utility.h>
 #include <utils/snapmgr.h>
 }
 
@@ -74,36 +78,42 @@ static bool At(const Traveller* traveller, const char* step) {
     return strcmp(traveller->next.step, step) == 0;
 }
 
-// The statement for the step at hand; NULL: it has to be done outside.
-static char* StatementFor(const Traveller* traveller) {
+// What to record of a step that is done outside; NULL: it is none, or nobody vouches for it.
+static const char* FoundOutside(const Traveller* traveller) {
     const MigrateRun* run = traveller->run;
-    if (At(traveller, "source_check"))
-        return run->source_checked ? RecordCall(traveller, run->source_checked) : NULL;
-    if (At(traveller, "feed_stop"))
-        return run->feed_stopped ? RecordCall(traveller, run->feed_stopped) : NULL;
-    if (At(traveller, "feed_start")) return NULL;
+    if (At(traveller, "source_check")) return run->source_checked;
+    if (At(traveller, "feed_start")) return run->feed_started;
+    return At(traveller, "feed_stop") ? run->feed_stopped : NULL;
+}
+
+static bool IsOutside(const Traveller* traveller) {
+    return At(traveller, "source_check") || At(traveller, "feed_start") || At(traveller, "feed_stop");
+}
+
+static char* StatementFor(const Traveller* traveller) {
+    if (IsOutside(traveller)) return RecordCall(traveller, FoundOutside(traveller));
     if (At(traveller, "switch")) return SwitchCall(traveller);
-    if (At(traveller, "move") && run->whole) return WholeCall(traveller);
+    if (At(traveller, "move") && traveller->run->whole) return WholeCall(traveller);
     return traveller->next.statement;
 }
 
-// A CALL among them commits by itself.
+// As if a client had sent it: a CALL among them commits by itself. In a context that outlives its
+// transactions.
 static void Execute(const char* sql) {
-    SPIExecuteOptions options = {};
-    options.allow_nonatomic = true;
-    int code = SPI_execute_extended(sql, &options);
-    if (code < 0) elog(ERROR, "executing SQL failed: %s", SPI_result_code_string(code));
-}
-
-static void BeginStep(void) {
-    SetCurrentStatementStartTimestamp();
-    StartTransactionCommand();
-    if (SPI_connect_ext(SPI_OPT_NONATOMIC) != SPI_OK_CONNECT) elog(ERROR, "SPI_connect failed");
-}
-
-static void EndStep(void) {
-    SPI_finish();
-    CommitTransactionCommand();
+    ListCell* cell;
+    foreach (cell, pg_parse_query(sql)) {
+        RawStmt* statement = (RawStmt*)lfirst(cell);
+        bool snapshot = analyze_requires_snapshot(statement);
+        if (snapshot) PushActiveSnapshot(GetTransactionSnapshot());
+        List* queries = pg_analyze_and_rewrite_fixedparams(statement, sql, NULL, 0, NULL);
+        List* plans = pg_plan_queries(queries, sql, 0, NULL);
+        if (snapshot) PopActiveSnapshot();
+        Portal portal = CreatePortal("", true, true);
+        PortalDefineQuery(portal, NULL, sql, CreateCommandTag(statement->stmt), plans, NULL);
+        PortalStart(portal, NULL, 0, InvalidSnapshot);
+        RunPortal(portal);
+        PortalDrop(portal, false);
+    }
 }
 
 // f in a transaction of its own, which it may commit. The error, in traveller->context, or NULL.
@@ -111,9 +121,11 @@ static ErrorData* InTransaction(void (*f)(Traveller*), Traveller* traveller) {
     ErrorData* volatile error = NULL;
     PG_TRY();
     {
-        BeginStep();
+        SetCurrentStatementStartTimestamp();
+        StartTransactionCommand();
+        MemoryContextSwitchTo(traveller->context);
         f(traveller);
-        EndStep();
+        CommitTransactionCommand();
     }
     PG_CATCH();
     {
@@ -170,10 +182,8 @@ MigrateEnd MigrateProject(Oid schema, const MigrateRun* run, const char* tenant,
         // A check that failed may pass now; whatever else is in the way is not ours to clear.
         if (next->why_not_yet != NULL && !At(&traveller, "check"))
             return Ended("stopped", &traveller, next->why_not_yet);
-        bool outside = At(&traveller, "feed_start") ||
-                       (At(&traveller, "source_check") && run->source_checked == NULL) ||
-                       (At(&traveller, "feed_stop") && run->feed_stopped == NULL);
-        if (outside) return Ended("stopped", &traveller, next->do_first);
+        if (IsOutside(&traveller) && FoundOutside(&traveller) == NULL)
+            return Ended("stopped", &traveller, next->do_first);
         done = *next;
         error = InTransaction(Go, &traveller);
         if (error != NULL) return Ended("failed", &traveller, ReadableMessage(error));
