@@ -100,7 +100,7 @@ SELECT * FROM findings('"Pre.flight"."No key"') WHERE topic = 'publication';
 SELECT statement FROM vm_preflight('"Pre.flight"."No key"') WHERE topic = 'publication' AND severity = 'error' LIMIT 1 \gexec
 SELECT severity, count(*) FROM findings('"Pre.flight"."No key"') WHERE topic = 'publication' GROUP BY severity ORDER BY severity;
 DROP PUBLICATION vm_everything, vm_one;
-CREATE UNLOGGED TABLE "Pre.flight".odd (_id integer PRIMARY KEY) WITH (autovacuum_enabled = off);
+CREATE UNLOGGED TABLE "Pre.flight".odd (_id integer PRIMARY KEY) WITH (toast_tuple_target = 512, autovacuum_enabled = off);
 SELECT * FROM vm_preflight('"Pre.flight".odd') WHERE topic IN ('table', 'column', 'vacuum');
 -- Each word of it is so: a child cannot be made, …
 SELECT vm_define_mapping('nothing', '{}');
@@ -157,6 +157,11 @@ SELECT topic, statement IS NOT NULL AS mends FROM vm_preflight('"Pre.flight".hub
 ALTER TABLE "Pre.flight".hub ADD doc jsonb;
 SELECT count(*) FROM vm_preflight('"Pre.flight".hub') WHERE topic = 'setting' AND problem LIKE '%pglz%';
 RESET default_toast_compression;
+-- A slot that nobody reads from.
+SELECT slot_name FROM pg_create_physical_replication_slot('vm_preflight', true);
+SELECT * FROM vm_preflight('"Pre.flight".campaigns') WHERE topic = 'disk';
+SELECT statement FROM vm_preflight('"Pre.flight".campaigns') WHERE topic = 'disk' \gexec
+SELECT count(*) FROM vm_preflight('"Pre.flight".campaigns') WHERE topic = 'disk';
 -- Locks: by the number of projects.
 SELECT severity FROM vm_preflight('"Pre.flight".campaigns') WHERE topic = 'locks';
 INSERT INTO vm_project (tenant, project) SELECT 'many', n::text FROM generate_series(1, 100000) n;
@@ -184,6 +189,18 @@ SET ROLE regress_vm_preflight;
 SELECT count(*) FROM vm.vm_preflight('"Pre.flight".vouchers') WHERE topic = 'rights';
 SELECT vm.vm_create_child('"Pre.flight".vouchers', 'pre', 'T', 'P');
 RESET ROLE;
+SET allow_in_place_tablespaces = on;
+CREATE TABLESPACE regress_vm_preflight LOCATION '';
+SET ROLE regress_vm_preflight;
+SET default_tablespace = regress_vm_preflight;
+SELECT * FROM vm.vm_preflight('"Pre.flight".vouchers') WHERE topic = 'rights';
+SELECT statement FROM vm.vm_preflight('"Pre.flight".vouchers') WHERE topic = 'rights' \gset
+RESET ROLE;
+:statement
+SET ROLE regress_vm_preflight;
+SELECT count(*) FROM vm.vm_preflight('"Pre.flight".vouchers') WHERE topic = 'rights';
+RESET default_tablespace;
+RESET ROLE;
 -- A read-only transaction, and one that has failed nothing.
 BEGIN READ ONLY;
 SELECT count(*) > 0 AS found FROM vm_preflight('"Pre.flight".vouchers');
@@ -197,6 +214,7 @@ SET client_min_messages = warning;
 DROP SCHEMA "Pre.flight" CASCADE;
 DROP FUNCTION findings(regclass);
 DROP VIEW findings;
+DROP TABLESPACE regress_vm_preflight;
 DROP OWNED BY regress_vm_preflight;
 DROP ROLE regress_vm_preflight;
 DROP TABLE passing;

@@ -34,8 +34,9 @@ static Registered ReadRegistry(Preflight* flight) {
             ExtensionName(flight->schema, "vm_parent")),
         args, 1, 2);
     LeaveAsOwner(owner);
-    SqlResult children = RunSql(
-        "SELECT count(*) FROM pg_catalog.pg_inherits WHERE inhparent OPERATOR(pg_catalog.=) $1", args, 1, 1);
+    SafePath path = EnterSafePath();
+    SqlResult children = RunSql("SELECT count(*) FROM pg_inherits WHERE inhparent = $1", args, 1, 1);
+    LeaveSafePath(path);
     flight->children = DatumGetInt64(children.value[0]);
     if (!DatumGetBool(projects.value[1]))
         flight->children = Max(flight->children, DatumGetInt64(projects.value[0]));

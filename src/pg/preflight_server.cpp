@@ -56,7 +56,7 @@ static const char kVacuum[] = R"(
     FROM pg_settings WHERE name IN ('autovacuum', 'track_counts') AND setting = 'off'
     UNION ALL
     SELECT 'warning', 'vacuum', 'autovacuum is off for the table', format('ALTER TABLE %s RESET (autovacuum_enabled);', $2)
-    FROM pg_class c, pg_options_to_table(c.reloptions) WHERE c.oid = $1 AND option_name = 'autovacuum_enabled' AND NOT option_value::boolean
+    FROM pg_class c, pg_options_to_table(c.reloptions) WHERE c.oid = $1 AND CASE WHEN option_name = 'autovacuum_enabled' THEN NOT option_value::boolean END
     UNION ALL
     (SELECT 'warning', 'vacuum', format('process %s of %s has had a transaction open since %s: until it ends, dead rows stay', pid, coalesce(usename, 'the server'),
         date_trunc('second', xact_start)), CASE WHEN usename IS NOT NULL THEN format('SELECT pg_terminate_backend(%s);', pid) END
