@@ -121,7 +121,6 @@ static void NoteChild(const Preparation* work, ProjectEntity* entity, const char
                  ExtensionName(work->schema, "vm_project_entity")),
         args, lengthof(args), 0);
     LeaveAsOwner(owner);
-    if (entity->pooled) PoolChanged(entity->child);
 }
 
 static void RequireParent(const Preparation* work, const Parent* parent) {
