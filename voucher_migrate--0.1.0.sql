@@ -1309,6 +1309,17 @@ COMMENT ON COLUMN vm_pool.child IS 'child table; its trigger names no tenant and
 COMMENT ON COLUMN vm_pool.entity IS 'entity, see vm_parent';
 SELECT pg_catalog.pg_extension_config_dump('vm_pool', '');
 
+CREATE FUNCTION vm_pool_changed() RETURNS trigger AS 'MODULE_PATHNAME' LANGUAGE C;
+COMMENT ON FUNCTION vm_pool_changed() IS 'makes every backend look up anew whom a child serves';
+CREATE TRIGGER vm_pool_changed AFTER INSERT OR UPDATE OR DELETE ON vm_pool
+    FOR EACH ROW EXECUTE FUNCTION vm_pool_changed();
+COMMENT ON TRIGGER vm_pool_changed ON vm_pool IS 'makes every backend look up anew whom a child serves';
+ALTER TABLE vm_pool ENABLE ALWAYS TRIGGER vm_pool_changed;
+CREATE TRIGGER vm_pool_changed AFTER INSERT OR DELETE OR UPDATE OF tenant, project, child ON vm_project_entity
+    FOR EACH ROW EXECUTE FUNCTION vm_pool_changed();
+COMMENT ON TRIGGER vm_pool_changed ON vm_project_entity IS 'makes every backend look up anew whom a child serves';
+ALTER TABLE vm_project_entity ENABLE ALWAYS TRIGGER vm_pool_changed;
+
 CREATE FUNCTION vm_create_pool(entity text, children integer) RETURNS integer
 AS 'MODULE_PATHNAME' LANGUAGE C;
 COMMENT ON FUNCTION vm_create_pool(text, integer) IS
@@ -1435,6 +1446,7 @@ REVOKE ALL ON FUNCTION vm_register_parent(regclass, text, text, text, integer, t
 REVOKE ALL ON FUNCTION vm_unregister_parent(text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION vm_add_project(text, text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION vm_add_projects(text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION vm_pool_changed() FROM PUBLIC;
 REVOKE ALL ON FUNCTION vm_create_pool(text, integer) FROM PUBLIC;
 REVOKE ALL ON FUNCTION vm_drop_pool(text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION vm_prepare(text, text) FROM PUBLIC;

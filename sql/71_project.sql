@@ -53,6 +53,9 @@ SELECT vm_register_parent('"Prod.data"."Vouchers"', 'shop', '');
 SELECT vm_register_parent('"Prod.data"."Vouchers"', 'shop', 'again');
 SELECT vm_register_parent(NULL, 'shop');
 SELECT vm_unregister_parent('nothing');
+CREATE TEMP TABLE passing (id text);
+SELECT vm_register_parent('passing', 'nothing');
+DROP TABLE passing;
 DROP VIEW viewed;
 SELECT entity, move_order, closed, move_active, source_collection FROM vm_parent ORDER BY move_order;
 
@@ -118,9 +121,6 @@ INSERT INTO "Prod.data"."campaigns_acme_P2" (_id, _doc) VALUES ('1', '{"id": "ea
 CREATE TABLE "Prod.data"."Vouchers_acme_P2" (_doc text);
 SELECT * FROM vm_prepare('acme', 'P2');
 DROP TABLE "Prod.data"."Vouchers_acme_P2";
-SELECT vm_create_child('"Prod.data"."Vouchers"', 'shop', 'acme', 'P3', 'Vouchers_acme_P2');
-SELECT * FROM vm_prepare('acme', 'P2');
-DROP TABLE "Prod.data"."Vouchers_acme_P2";
 SELECT vm_define_mapping('plain', '{}');
 SELECT vm_create_child('"Prod.data"."Vouchers"', 'plain', 'acme', 'P2');
 SELECT * FROM vm_prepare('acme', 'P2');
@@ -132,6 +132,15 @@ DROP TABLE "Prod.data"."Vouchers_acme_P2";
 SELECT * FROM vm_prepare('acme', 'P2');
 SELECT id FROM "Prod.data".campaigns;
 SELECT entity, found FROM vm_history WHERE project = 'P2' ORDER BY history_id;
+
+-- Two projects whose names run together to the same.
+SELECT vm_add_project('acme', 'a_b'), vm_add_project('acme_a', 'b'), vm_add_project('acme' || repeat('_long', 20), 'b'), vm_add_project('acme' || repeat('_long', 19), 'long_b');
+SELECT child, tenant, project FROM vm_project, vm_prepare(tenant, project) WHERE tenant <> 'acme' OR project = 'a_b' ORDER BY 1, 2, 3;
+SELECT child FROM vm_prepare('acme', 'a_b');
+DELETE FROM vm_project_entity WHERE project <> 'P1' AND project <> 'P2';
+SELECT child FROM vm_prepare('acme_a', 'b');
+DELETE FROM vm_project_entity WHERE project <> 'P1' AND project <> 'P2';
+DELETE FROM vm_project WHERE project <> 'P1' AND project <> 'P2';
 
 -- A child that was dropped by hand: another one is made, and what was done with the first does not count.
 UPDATE vm_project_entity SET feed_start_at = now(), check_at = now(), switch_at = now() WHERE project = 'P2' AND entity = 'shop';
@@ -241,6 +250,43 @@ SELECT entity FROM vm_parent;
 SELECT entity, project FROM vm_project_entity;
 SELECT count(*) > 0 AS remembered FROM vm_history WHERE entity = 'campaign';
 SELECT vm_unregister_parent('shop');
+
+--
+-- A hostile search_path changes nothing
+--
+CREATE SCHEMA evil;
+CREATE FUNCTION evil.op(text, text) RETURNS boolean LANGUAGE plpgsql AS 'BEGIN RAISE EXCEPTION ''evil operator''; END';
+CREATE FUNCTION evil.op(oid, oid) RETURNS boolean LANGUAGE plpgsql AS 'BEGIN RAISE EXCEPTION ''evil operator''; END';
+CREATE FUNCTION evil.op(regclass, regclass) RETURNS boolean LANGUAGE plpgsql AS 'BEGIN RAISE EXCEPTION ''evil operator''; END';
+CREATE FUNCTION evil.op(regclass, oid) RETURNS boolean LANGUAGE plpgsql AS 'BEGIN RAISE EXCEPTION ''evil operator''; END';
+CREATE OPERATOR evil.= (LEFTARG = text, RIGHTARG = text, FUNCTION = evil.op);
+CREATE OPERATOR evil.<> (LEFTARG = text, RIGHTARG = text, FUNCTION = evil.op);
+CREATE OPERATOR evil.= (LEFTARG = oid, RIGHTARG = oid, FUNCTION = evil.op);
+CREATE OPERATOR evil.= (LEFTARG = regclass, RIGHTARG = regclass, FUNCTION = evil.op);
+CREATE OPERATOR evil.= (LEFTARG = regclass, RIGHTARG = oid, FUNCTION = evil.op);
+CREATE FUNCTION evil.now() RETURNS timestamptz LANGUAGE plpgsql AS 'BEGIN RAISE EXCEPTION ''evil function''; END';
+CREATE FUNCTION evil.unnest(text[], text[]) RETURNS SETOF text LANGUAGE plpgsql AS 'BEGIN RAISE EXCEPTION ''evil function''; END';
+CREATE TABLE evil.pg_class (oid oid);
+CREATE TABLE evil.pg_inherits (inhrelid oid, inhparent oid);
+CREATE TABLE evil.pg_constraint (conrelid oid, confrelid oid, contype "char");
+CREATE TABLE evil.vm_pool (child regclass, entity text);
+CREATE TABLE evil.vm_project_entity (child regclass, tenant text, project text);
+CREATE DOMAIN evil.text AS integer;
+SET search_path = evil, pg_temp, pg_catalog;
+SELECT vm.vm_register_parent('"Prod.data".campaigns', 'shop', 'campaign', closed => 'name = ''gone'' AND deleted_at < now()');
+SELECT vm.vm_register_parent('"Prod.data"."Vouchers"', 'shop', 'shop');
+SELECT vm.vm_add_project('acme', 'evil'), vm.vm_add_projects('SELECT ''acme''::varchar, ''evil2''::varchar');
+SELECT vm.vm_create_pool('shop', 1);
+SELECT * FROM vm.vm_prepare('acme', 'evil');
+INSERT INTO "Prod.data"."Vouchers_pool_1" (_id, _doc) VALUES ('1', '{"id": "a"}');
+TRUNCATE "Prod.data"."Vouchers_pool_1";
+UPDATE vm.vm_project_entity SET switch_at = pg_catalog.now(), feed_stop_at = pg_catalog.now();
+SELECT * FROM vm.vm_finish('acme', 'evil');
+SELECT vm.vm_drop_pool('shop'), vm.vm_unregister_parent('shop'), vm.vm_unregister_parent('campaign');
+SET search_path = vm, public;
+SET client_min_messages = warning;
+DROP SCHEMA evil CASCADE;
+RESET client_min_messages;
 
 --
 -- A partitioned parent: the child stands alone

@@ -129,6 +129,21 @@ INSERT INTO "Pool""s".shop_pool_2 (_id, _doc) VALUES ('2', '{"id": "2"}');
 SELECT project FROM "Pool""s".shop_pool_2;
 ROLLBACK;
 
+-- A project that gets another name has it in the next document, from all who have compiled the old one.
+BEGIN;
+INSERT INTO "Pool""s".shop_pool_2 (_id, _doc) VALUES ('2', '{"id": "2"}') RETURNING project;
+RESET ROLE;
+UPDATE vm_project SET project = 'P2 renamed' WHERE project = 'P2';
+SET ROLE regress_vm_dba;
+INSERT INTO "Pool""s".shop_pool_2 (_id, _doc) VALUES ('3', '{"id": "3"}') RETURNING project;
+RESET ROLE;
+DELETE FROM vm_pool WHERE child = '"Pool""s".shop_pool_2'::regclass;
+SET ROLE regress_vm_dba;
+INSERT INTO "Pool""s".shop_pool_2 (_id, _doc) VALUES ('4', '{"id": "4"}') RETURNING project;
+ROLLBACK;
+INSERT INTO "Pool""s".shop_pool_2 (_id, _doc) VALUES ('2', '{"id": "2"}') RETURNING project;
+DELETE FROM "Pool""s".shop_pool_2 WHERE _id = '2';
+
 -- One that is not empty is not given away.
 ALTER TABLE "Pool""s".shop_pool_1 DISABLE TRIGGER vm_transform;
 INSERT INTO "Pool""s".shop_pool_1 (_id, tenant, project, id) VALUES ('1', 'T', 'P', '1');

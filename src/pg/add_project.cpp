@@ -103,7 +103,6 @@ static bool Fetch(ProjectQuery* query, Datum* tenants, Datum* projects) {
     }
     *tenants = ArrayOf(texts, count);
     *projects = ArrayOf(texts + count, count);
-    pfree(texts);
     SPI_freetuptable(SPI_tuptable);
     query->rows += count;
     return true;
@@ -142,11 +141,14 @@ Datum vm_add_projects(PG_FUNCTION_ARGS) {
     Datum tenants, projects;
     if (SPI_connect() != SPI_OK_CONNECT) elog(ERROR, "SPI_connect failed");
     Open(&query, text_to_cstring(PG_GETARG_TEXT_PP(0)));
+    MemoryContext portion =
+        AllocSetContextCreate(CurrentMemoryContext, "voucher_migrate projects", ALLOCSET_DEFAULT_SIZES);
+    MemoryContext outer = MemoryContextSwitchTo(portion);
     while (Fetch(&query, &tenants, &projects)) {
         added += (int64)AddProjects(schema, tenants, projects);
-        pfree(DatumGetPointer(tenants));
-        pfree(DatumGetPointer(projects));
+        MemoryContextReset(portion);
     }
+    MemoryContextSwitchTo(outer);
     SPI_cursor_close(query.portal);
     SPI_finish();
     PG_RETURN_INT64(added);

@@ -7,7 +7,7 @@
 #include "pg/child_lock.h"
 #include "pg/child_rows.h"
 #include "pg/drop_child.h"
-#include "pg/pool_child.h"
+#include "pg/project.h"
 #include "pg/tables.h"
 
 extern "C" {
@@ -139,7 +139,6 @@ static void EndChild(const Finish* work, Ending* ending) {
         relation_close(rel, NoLock);
         if (entity->pooled) {
             ForgetChild(work->schema, ending->child);
-            PoolChanged(ending->child);
             ending->found = "empty, given back to its pool";
         } else {
             DropChild(work->schema, ending->child);

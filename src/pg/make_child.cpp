@@ -27,16 +27,24 @@ static char** Ask(const char* sql, Oid parent, uint64* count) {
     return texts;
 }
 
-char* ChildName(const char* parent, const char* tenant, const char* project) {
-    char* whole = psprintf("%s_%s_%s", parent, tenant, project);
-    size_t len = strlen(whole);
-    if (len < NAMEDATALEN) return whole;
+// A name, cut where it is too long, and a hash.
+static char* HashedName(const char* name, const char* hashed) {
     constexpr int kHash = 8;
     char hex[33];
     const char* error = NULL;
-    if (!pg_md5_hash(whole, len, hex, &error)) elog(ERROR, "could not hash a name: %s", error);
-    int cut = pg_mbcliplen(whole, len, NAMEDATALEN - 1 - kHash - 1);
-    return psprintf("%.*s_%.*s", cut, whole, kHash, hex);
+    if (!pg_md5_hash(hashed, strlen(hashed), hex, &error)) elog(ERROR, "could not hash a name: %s", error);
+    int cut = pg_mbcliplen(name, (int)strlen(name), NAMEDATALEN - 1 - kHash - 1);
+    return psprintf("%.*s_%.*s", cut, name, kHash, hex);
+}
+
+char* ChildName(const char* parent, const char* tenant, const char* project) {
+    char* whole = psprintf("%s_%s_%s", parent, tenant, project);
+    return strlen(whole) < NAMEDATALEN ? whole : HashedName(whole, whole);
+}
+
+char* DistinctChildName(const char* parent, const char* tenant, const char* project) {
+    return HashedName(psprintf("%s_%s_%s", parent, tenant, project),
+                      psprintf("%zu %s %s", strlen(tenant), tenant, project));
 }
 
 static bool IsPartitioned(Relation rel) {

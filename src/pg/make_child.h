@@ -8,6 +8,8 @@ void CheckParent(Relation rel);
 
 // parent_tenant_project, cut with a hash of the whole where it does not fit a name.
 char* ChildName(const char* parent, const char* tenant, const char* project);
+// The same with a hash that tells a_b, c from a, b_c: where another project has the first name.
+char* DistinctChildName(const char* parent, const char* tenant, const char* project);
 
 struct NewChild {
     Oid schema;  // of the extension

@@ -189,6 +189,10 @@ Datum vm_register_parent(PG_FUNCTION_ARGS) {
     Relation rel = relation_open(parent, AccessShareLock);
     RequireOwner(rel);
     CheckParent(rel);
+    if (rel->rd_rel->relpersistence == RELPERSISTENCE_TEMP)
+        ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+                        errmsg("table %s cannot be a parent", RelationGetRelationName(rel)),
+                        errdetail("It is a temporary table, which no other session sees.")));
     CheckMapping(schema, mapping, rel);
     CheckMoveActive(entity, move_active);
     char* closed = ClosedOf(entity, PG_ARGISNULL(3) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(3)), rel);

@@ -12,6 +12,7 @@ extern "C" {
 
 PG_FUNCTION_INFO_V1(vm_create_pool);
 PG_FUNCTION_INFO_V1(vm_drop_pool);
+PG_FUNCTION_INFO_V1(vm_pool_changed);
 }
 
 struct Pool {
@@ -118,7 +119,26 @@ static int64 TakeOut(const Pool* pool) {
     return DatumGetInt64(rest.value[0]);
 }
 
+// Every session looks up anew whom a child serves, once this transaction commits.
+static void Invalidate(HeapTuple row, TupleDesc desc) {
+    if (row == NULL) return;
+    bool null;
+    Datum child = heap_getattr(row, SPI_fnumber(desc, "child"), desc, &null);
+    if (!null && SearchSysCacheExists1(RELOID, child))
+        CacheInvalidateRelcacheByRelid(DatumGetObjectId(child));
+}
+
 extern "C" {
+
+// Row trigger of vm_pool and vm_project_entity, so that whoever changes them need not think of it.
+Datum vm_pool_changed(PG_FUNCTION_ARGS) {
+    TriggerData* trigger = (TriggerData*)fcinfo->context;
+    if (!CALLED_AS_TRIGGER(fcinfo)) elog(ERROR, "vm_pool_changed is a trigger function");
+    TupleDesc desc = RelationGetDescr(trigger->tg_relation);
+    Invalidate(trigger->tg_trigtuple, desc);
+    if (TRIGGER_FIRED_BY_UPDATE(trigger->tg_event)) Invalidate(trigger->tg_newtuple, desc);
+    PG_RETURN_POINTER(NULL);
+}
 
 // vm_create_pool(entity, children) → how many were made: <parent>_pool_1 and so on, in the parent's schema.
 // All of them are locks of one transaction: some hundreds at a time. Errors: the entity is not registered,

@@ -57,10 +57,6 @@ bool ServedProject(Oid schema, Oid child, char** served) {
     return true;
 }
 
-void PoolChanged(Oid child) {
-    CacheInvalidateRelcacheByRelid(child);
-}
-
 static bool HasPool(Oid schema, const char* entity) {
     SqlArg args[] = {TextArg(entity)};
     AsOwner owner = EnterAsOwner(schema);

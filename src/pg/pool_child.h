@@ -9,9 +9,6 @@
 bool ServedProject(Oid schema, Oid child, char** served);
 
 // A free child of the entity's pool, locked against writers and empty; InvalidOid if there is no pool. The
-// caller records whose it is, and calls PoolChanged. Errors: none is free (55000), it is not empty (55000),
+// caller records whose it is. Errors: none is free (55000), it is not empty (55000),
 // not the caller's (42501).
 Oid TakeFromPool(Oid schema, const Parent* parent, const char* tenant, const char* project);
-
-// Makes every session look up anew whom a child serves, once this transaction commits.
-void PoolChanged(Oid child);

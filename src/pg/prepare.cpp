@@ -48,8 +48,9 @@ static bool IsChildOf(Oid schema, Oid child, Oid parent) {
     return DatumGetBool(is.value[0]);
 }
 
-// Why a table of the child's name is not the child that would be made; NULL if it is.
-static const char* Misfit(const Preparation* work, const Parent* parent, Relation rel) {
+// Why a table of the child's name is not the child that would be made; NULL if it is. *others: it is another
+// project's, or a pool's.
+static const char* Misfit(const Preparation* work, const Parent* parent, Relation rel, bool* others) {
     Oid child = RelationGetRelid(rel);
     char** args;
     int nargs;
@@ -60,33 +61,42 @@ static const char* Misfit(const Preparation* work, const Parent* parent, Relatio
     if (mapping == NULL) return "It has no transform trigger.";
     if (strcmp(mapping, parent->mapping) != 0)
         return psprintf("Its trigger names the mapping \"%s\", not \"%s\".", mapping, parent->mapping);
-    if (nargs < 2 || strcmp(args[0], work->tenant) != 0 || strcmp(args[1], work->project) != 0)
-        return "Its trigger names another tenant or project.";
+    *others = nargs < 2 || strcmp(args[0], work->tenant) != 0 || strcmp(args[1], work->project) != 0;
+    if (*others) return "Its trigger names another tenant or project.";
     for (int i = 0; i < rel->trigdesc->numtriggers; i++)
         if (rel->trigdesc->triggers[i].tgenabled == TRIGGER_DISABLED)
             return psprintf("Its trigger %s is disabled.", rel->trigdesc->triggers[i].tgname);
     return NULL;
 }
 
-// A child that was made before, by its name: InvalidOid if there is none. *why: there is a table of that
-// name, and it is none.
-static Oid FindMade(const Preparation* work, const Parent* parent, const char* name, const char** why) {
-    *why = NULL;
-    Oid child = get_relname_relid(name, get_rel_namespace(parent->parent));
-    if (!OidIsValid(child)) return InvalidOid;
-    Relation rel = relation_open(child, AccessShareLock);
-    *why = Misfit(work, parent, rel);
-    if (*why == NULL) RequireOwner(rel);
-    relation_close(rel, NoLock);
-    return *why ? InvalidOid : child;
+// The child's name, and the child, if it was made before: else InvalidOid. Error: a table of that name is no
+// child, or not this one (42P07).
+static Oid FindMade(const Preparation* work, const Parent* parent, char** name) {
+    const char* table = get_rel_name(parent->parent);
+    Oid schema = get_rel_namespace(parent->parent);
+    char* names[] = {ChildName(table, work->tenant, work->project),
+                     DistinctChildName(table, work->tenant, work->project)};
+    for (int i = 0;; i++) {
+        *name = names[i];
+        Oid child = get_relname_relid(names[i], schema);
+        if (!OidIsValid(child)) return InvalidOid;
+        bool others = false;
+        Relation rel = relation_open(child, AccessShareLock);
+        const char* why = Misfit(work, parent, rel, &others);
+        if (why == NULL) RequireOwner(rel);
+        relation_close(rel, NoLock);
+        if (why == NULL) return child;
+        if (others && i == 0) continue;
+        ereport(ERROR, (errcode(ERRCODE_DUPLICATE_TABLE),
+                        errmsg("table %s stands where the child of entity \"%s\" is to be made",
+                               QualifiedName(child), parent->entity),
+                        errdetail("%s", why), errhint("See what it is for; then rename it, or drop it.")));
+    }
 }
 
 // The child was dropped by hand. What was done with it does not count for the next.
 static void ForgetLost(const Preparation* work, const ProjectEntity* entity) {
     const char* name = entity->parent.entity;
-    ereport(WARNING, (errmsg("the child of entity \"%s\" for project %s of tenant %s was dropped", name,
-                             work->project, work->tenant),
-                      errdetail("It gets another one, and the feed has to begin anew.")));
     for (int i = (int)Step::FeedStart; i <= (int)Step::Finish; i++)
         if (entity->done[i] && (Step)i != Step::Switch)
             TakeBackStep(work->schema, work->tenant, work->project, name, (Step)i, "its child was dropped");
@@ -111,7 +121,6 @@ static void NoteChild(const Preparation* work, ProjectEntity* entity, const char
                  ExtensionName(work->schema, "vm_project_entity")),
         args, lengthof(args), 0);
     LeaveAsOwner(owner);
-    if (entity->pooled) PoolChanged(entity->child);
 }
 
 static void RequireParent(const Preparation* work, const Parent* parent) {
@@ -129,11 +138,10 @@ static void RequireParent(const Preparation* work, const Parent* parent) {
 // What the step found, for people.
 static const char* GiveChild(const Preparation* work, ProjectEntity* entity) {
     const Parent* parent = &entity->parent;
-    const char* why;
+    char* name;
     RequireParent(work, parent);
-    char* name = ChildName(get_rel_name(parent->parent), work->tenant, work->project);
     entity->pooled = false;
-    entity->child = FindMade(work, parent, name, &why);
+    entity->child = FindMade(work, parent, &name);
     if (OidIsValid(entity->child)) {
         ereport(NOTICE, (errmsg("%s was there already and is taken as the child of entity \"%s\"",
                                 QualifiedName(entity->child), parent->entity)));
@@ -144,14 +152,6 @@ static const char* GiveChild(const Preparation* work, ProjectEntity* entity) {
         entity->pooled = true;
         return psprintf("%s of the pool", QualifiedName(entity->child));
     }
-    if (why != NULL)
-        ereport(
-            ERROR,
-            (errcode(ERRCODE_DUPLICATE_TABLE),
-             errmsg("table %s stands where the child of entity \"%s\" is to be made",
-                    quote_qualified_identifier(get_namespace_name(get_rel_namespace(parent->parent)), name),
-                    parent->entity),
-             errdetail("%s", why), errhint("Rename the table, or drop it.")));
     MakeWay(parent->parent);
     NewChild wanted = {work->schema, parent->parent, parent->mapping, work->tenant, work->project, name};
     entity->child = MakeChild(&wanted);
@@ -199,6 +199,10 @@ Datum vm_prepare(PG_FUNCTION_ARGS) {
     foreach (cell, work.entities) {
         ProjectEntity* entity = (ProjectEntity*)lfirst(cell);
         all &= IsFinished(entity) || IsPrepared(entity);
+        if (OidIsValid(entity->child) && !IsPrepared(entity))
+            ereport(WARNING, (errmsg("the child of entity \"%s\" for project %s of tenant %s was dropped",
+                                     entity->parent.entity, work.project, work.tenant),
+                              errdetail("It gets another one, and the feed has to begin anew.")));
     }
     if (!all) {
         Gently(Prepare, &work,
