@@ -1,0 +1,4 @@
+BEGIN;
+SELECT pg_advisory_xact_lock(hashtext('acme/spring'));
+SELECT * FROM vm_switch('acme', 'spring', 'vouchers', quiet_seconds => 1);
+COMMIT;

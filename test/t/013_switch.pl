@@ -1,0 +1,132 @@
+# vm_switch and those around it: who listens, a feed that comes to rest, a wait that is ended from outside, locks that others
+# hold, autovacuum; standbys and subscribers that read the flag.
+use strict;
+use warnings;
+
+use FindBin;
+use lib $FindBin::RealBin;
+use Test::More;
+use MoveTest;
+use VmTest;
+
+my $node = new_cluster('primary', allows_streaming => 'logical', conf => "autovacuum_naptime = 1\n");
+create_shop($node);
+$node->safe_psql('postgres', <<SQL);
+SELECT vm_create_child('shop', 'shop', 'T', 'Q', 'other');
+INSERT INTO vm_parent (entity, parent, mapping, move_order, source_collection) VALUES ('shop', 'shop', 'shop', 1, 'shop');
+INSERT INTO vm_project (tenant, project) VALUES ('T', 'P'), ('T', 'Q');
+INSERT INTO vm_project_entity (tenant, project, entity, child, source_check_at, prepare_at, feed_start_at)
+VALUES ('T', 'P', 'shop', 'feed', now(), now(), now()), ('T', 'Q', 'shop', 'other', now(), now(), now());
+SQL
+fill($node, 1, 100);
+my $state = q{SELECT (SELECT count(*) FROM vm_flag WHERE switched), (SELECT count(*) FROM vm_history), (SELECT count(switch_at) FROM vm_project_entity)};
+
+sub switch_of { return "SELECT entity, rows_staged FROM vm_switch('T', 'P', $_[0])"; }
+
+sub unswitch
+{
+	$node->safe_psql('postgres', 'DELETE FROM vm_flag; DELETE FROM vm_history; UPDATE vm_project_entity SET switch_at = NULL');
+	return;
+}
+
+sub nothing_changed
+{
+	my ($name) = @_;
+	local $Test::Builder::Level = $Test::Builder::Level + 1;
+	return is($node->safe_psql('postgres', $state), '0|0|0', $name);
+}
+
+# A feed that writes every 0.2 s for three seconds; who switches waits until it has rested, who listens is told.
+my $listener = begin_session($node, 'LISTEN voucher_migrate',
+	q{DO $$ BEGIN WHILE NOT EXISTS (SELECT FROM vm_flag) LOOP PERFORM pg_sleep(0.05); END LOOP; END $$},
+	'SELECT pg_sleep(0.5)', q{SELECT 'end'});
+my $feed = begin_session($node, <<'SQL');
+DO $$
+BEGIN
+    FOR i IN 1..15 LOOP
+        INSERT INTO feed (_id, _doc) VALUES ('late' || i, jsonb_build_object('id', 'late' || i, 'updated_at', (extract(epoch FROM clock_timestamp()) * 1000)::bigint)::text);
+        COMMIT;
+        PERFORM pg_sleep(0.2);
+    END LOOP;
+END $$
+SQL
+wait_until($node, 'a feed writes', q{EXISTS (SELECT FROM feed WHERE _id = 'late1')});
+my ($out, $err) = end_session(begin_session($node, switch_of(q{quiet_seconds => 1.5, max_wait => '2 minutes'})));
+like($err, qr/NOTICE: .*waiting for the feed to be quiet for 1\.5 s\nDETAIL:  The last was _id late\d+ in public\.feed, seen [0-9.]+ s ago\./, 'who switches is told that the feed is not quiet, and why');
+is($out, 'shop|115', '… and waits for all of it');
+end_session($feed);
+is($node->safe_psql('postgres', q{SELECT (SELECT switch_at FROM vm_project_entity WHERE project = 'P') - max(updated_at) > '1.5 s' FROM feed}), 't', '… and for the silence');
+($out, $err) = end_session($listener);
+like($out, qr/^Asynchronous notification "voucher_migrate" with payload "\{"tenant": "T", "project": "P", "entity": "shop", "switched": true\}" received/m, 'who listens is told');
+unswitch();
+
+# The wait is ended from outside.
+my $waiting = q{EXISTS (SELECT FROM pg_stat_activity WHERE query LIKE '%vm_switch%' AND wait_event = 'Extension')};
+for my $how (qw(pg_cancel_backend pg_terminate_backend))
+{
+	my $session = begin_session($node, switch_of(q{quiet_seconds => 60}));
+	my $pid = pid_of($session);
+	wait_until($node, "$how: a switch waits", $waiting);
+	like((end_session(begin_session($node, switch_of(q{quiet_seconds => 0}))))[1], qr/ERROR:  55P03: another session is at work on project P of tenant T/, '… a second one is refused');
+	is((end_session(begin_session($node, q{SELECT entity FROM vm_switch('T', 'Q', quiet_seconds => 0)})))[0], 'shop', '… and another project switched') if $how =~ /cancel/;
+	unswitch() if $how =~ /cancel/;
+	$node->safe_psql('postgres', "SELECT $how($pid)");
+	like((end_session($session))[1], qr/ERROR:  57014|FATAL:  57P01/, '… it ends');
+	nothing_changed('… and nothing is changed');
+}
+is($node->safe_psql('postgres', switch_of('quiet_seconds => 0')), 'shop|115', 'the project can be switched then');
+unswitch();
+
+# An application with an open transaction, of another project: its UPDATE through the parent has locked every child.
+my $application = begin_session($node, q{BEGIN; UPDATE shop SET code = 'app' WHERE id = 'elsewhere'; SELECT pg_sleep(100); COMMIT});
+my $holder = pid_of($application);
+wait_until($node, 'an application has updated', q{EXISTS (SELECT FROM pg_locks WHERE relation = 'feed'::regclass AND mode = 'RowExclusiveLock')});
+($out, $err) = end_session(begin_session($node, switch_of(q{quiet_seconds => 0, max_wait => '1 s', lock_timeout_ms => 50})));
+like($err, qr/ERROR:  55000: not switched: waited in vain for a lock on the rows of public\.feed\nDETAIL:  Process $holder \(session \d+\) holds RowExclusiveLock on it, in a transaction that began [0-9.]+ s ago\./, 'a lock that is not to be had is waited for, and who has it is named');
+nothing_changed('… and nothing is changed');
+my $patient = begin_session($node, switch_of(q{quiet_seconds => 0, max_wait => '1 minute', lock_timeout_ms => 20}));
+wait_until($node, 'a patient switch waits', $waiting);
+$node->safe_psql('postgres', "SELECT pg_terminate_backend($holder)");
+end_session($application);
+is((end_session($patient))[0], 'shop|115', '… and goes on once the lock is free');
+unswitch();
+
+# Autovacuum, which a short wait would never make give in.
+$node->safe_psql('postgres', <<SQL);
+ALTER TABLE feed SET (autovacuum_enabled = true, autovacuum_vacuum_threshold = 0, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_insert_threshold = 0,
+    autovacuum_vacuum_insert_scale_factor = 0, autovacuum_vacuum_cost_delay = 100, autovacuum_vacuum_cost_limit = 1);
+SQL
+fill($node, 1000, 4000, 500);
+$node->safe_psql('postgres', q{DELETE FROM feed WHERE _id::integer % 2 = 0 AND _id ~ '^[0-9]+$'});
+$node->append_conf('postgresql.conf', "autovacuum = on\n");
+$node->reload;
+wait_until($node, 'autovacuum is at work on the child', q{EXISTS (SELECT FROM pg_stat_progress_vacuum WHERE relid = 'feed'::regclass)});
+like((end_session(begin_session($node, switch_of(q{quiet_seconds => 0, max_wait => '20 s'}))))[0], qr/^shop\|\d+$/, '… and gives in to a switch');
+$node->append_conf('postgresql.conf', "autovacuum = off\n");
+$node->reload;
+unswitch();
+
+# A standby and a subscriber, each with a session that has asked before.
+$node->backup('base');
+my $standby = PostgreSQL::Test::Cluster->new('standby');
+$standby->init_from_backup($node, 'base', has_streaming => 1);
+$standby->start;
+$node->safe_psql('postgres', 'CREATE PUBLICATION flags FOR TABLE vm_flag');
+my $subscriber = new_cluster('subscriber');
+my $connection = $node->connstr . ' dbname=postgres';
+$subscriber->safe_psql('postgres', "CREATE EXTENSION voucher_migrate; CREATE SUBSCRIPTION flags CONNECTION '$connection' PUBLICATION flags");
+$subscriber->wait_for_subscription_sync($node, 'flags');
+my $ask = q{SELECT vm_is_switched('T', 'P', 'shop')};
+my @followers = map { begin_session($_, $ask, q{DO $$ BEGIN WHILE NOT EXISTS (SELECT FROM vm_flag) LOOP PERFORM pg_sleep(0.05); END LOOP; END $$}, 'SELECT pg_sleep(0.3)', $ask) } $standby, $subscriber;
+pid_of($_) for @followers;
+is($standby->safe_psql('postgres', $ask), 'f', 'a standby can be asked');
+is(sqlstate($standby, 'postgres', switch_of('quiet_seconds => 0')), '25006', '… and switches nothing');
+is(sqlstate($standby, 'postgres', q{SELECT vm_switch_back('T', 'P', reason => 'why')}), '25006', '… and nothing back');
+$node->safe_psql('postgres', switch_of('quiet_seconds => 0'));
+my ($of_standby, $of_subscriber) = map { (end_session($_))[0] } @followers;
+is($of_standby, "f\n\nt", 'a session of a standby that has asked before hears of the switch');
+is($of_subscriber, "f\n\nt", '… and one of a subscriber of vm_flag');
+
+server_survived($node);
+$_->stop for $subscriber, $standby, $node;
+done_testing();
