@@ -42,7 +42,7 @@ static bool MovesClosed(const MoveTarget* target, const Turn* turn) {
 void CheckMovesTurn(const MoveTarget* target) {
     Turn turn;
     if (!TurnOf(target, &turn) || turn.switched || turn.before_switch || MovesClosed(target, &turn)) return;
-    char* next = psprintf("SELECT %s(%s, %s, %s);", ExtensionName(target->schema, "vm_switch"),
+    char* next = psprintf("SELECT * FROM %s(%s, %s, %s);", ExtensionName(target->schema, "vm_switch"),
                           quote_literal_cstr(turn.tenant), quote_literal_cstr(turn.project),
                           quote_literal_cstr(turn.entity));
     ereport(ERROR,

@@ -113,6 +113,13 @@ static int LimitLockWaits(const MoveRun* run) {
     return nest;
 }
 
+// A pool's child may serve another project by now.
+static void OpenInTurn(MoveRun* run) {
+    uint64 generation = run->target->generation;
+    OpenTarget(&run->target);
+    if (run->target->generation != generation) CheckMovesTurn(run->target);
+}
+
 static void Batch(MoveRun* run) {
     MoveProgress* progress = &run->progress;
     TimestampTz began = Now();
@@ -124,7 +131,7 @@ static void Batch(MoveRun* run) {
                             0, false);
     // At the commit, which is this batch's own, no row could be blamed.
     RunSql("SET CONSTRAINTS ALL IMMEDIATE", NULL, 0, 0);
-    OpenTarget(&run->target);
+    OpenInTurn(run);
     MoveCounts counts = {};
     bool more;
     progress->batch_size = ThrottleBatch(&run->throttle, run->pace.batch());
@@ -159,7 +166,7 @@ static void Batch(MoveRun* run) {
 // A step of its own: its place is not lost with a batch that is undone.
 static void BeginScanning(MoveRun* run) {
     int nest = LimitLockWaits(run);
-    OpenTarget(&run->target);
+    OpenInTurn(run);
     run->scan = BeginScan(run->target, true);
     run->scanning = true;
     CloseTarget(run->target);
