@@ -1138,6 +1138,8 @@ whole: move with vm_move_whole: half the WAL, no dead rows; a transaction with a
 quiet: no NOTICE
 Errors: 2D000 inside a transaction block, 53000 no mover could be started. What a step of a project raises is in
  vm_migrate_project, and the other projects go on.';
+
+--
 -- src/pg/step.cpp
 --
 
@@ -1145,7 +1147,14 @@ CREATE FUNCTION vm_record_step(tenant text, project text, step text, found text 
     entity text DEFAULT NULL) RETURNS void
 AS 'MODULE_PATHNAME' LANGUAGE C;
 COMMENT ON FUNCTION vm_record_step(text, text, text, text, text) IS
-'put on record what is done outside the server: source_check, feed_start, feed_stop; refused before its time';
+'put on record what is done outside the server; refused before its time
+
+tenant: tenant
+project: project
+step: source_check, feed_start or feed_stop; the other steps are recorded by the functions that do them
+found: what was found, for vm_history
+entity: the entity; NULL: all of the project''s
+Errors: 22023 another step, no such project or entity; 55000 a step before it is missing';
 
 --
 -- src/pg/check_project.cpp
@@ -1156,14 +1165,32 @@ CREATE FUNCTION vm_check_project(tenant text, project text, entity text DEFAULT 
 RETURNS SETOF record
 AS 'MODULE_PATHNAME' LANGUAGE C ROWS 10;
 COMMENT ON FUNCTION vm_check_project(text, text, text) IS
-'what vm_check finds in the children of a project, errors first; nothing if all is clean; put on record';
+'what vm_check finds in the children of a project, errors first; put on record
+
+tenant: tenant
+project: project
+entity: the entity, and the one a row is about; NULL: all of the project''s
+check_name: the check that found something; no row at all: all is clean
+severity: error, warning or info
+rows: dirty rows
+sample_ids: _ids of some of them
+hint: what to do about them
+Errors: 22023 no such project or entity; 55000 a step before it is missing';
 
 CREATE FUNCTION vm_check_anomalies(tenant text, project text,
     OUT entity text, OUT child regclass, OUT anomalies bigint, OUT quarantined bigint)
 RETURNS SETOF record
 AS 'MODULE_PATHNAME' LANGUAGE C ROWS 2;
 COMMENT ON FUNCTION vm_check_anomalies(text, text) IS
-'open anomalies and quarantined documents of a project''s children, after the switch; put on record, passed if there are none';
+'open anomalies and quarantined documents of a project''s children, after the switch; put on record
+
+tenant: tenant
+project: project
+entity: the entity
+child: its child table
+anomalies: unresolved anomalies since the child serves the project
+quarantined: open quarantine since then; the step has passed if all are 0
+Errors: 22023 no such project; 55000 it is not switched over';
 
 --
 -- src/pg/project_facts.cpp
@@ -1265,7 +1292,20 @@ CREATE FUNCTION vm_next(tenant text, project text,
     OUT why_not_yet text, OUT do_first text)
 AS 'MODULE_PATHNAME' LANGUAGE C STABLE;
 COMMENT ON FUNCTION vm_next(text, text) IS
-'the next step of a project, the statement to run, why not yet, and what to do outside before';
+'the next step of a project, the statement to run, and why not yet
+
+tenant: tenant
+project: project
+step_number: its number in the project''s own order
+steps: how many there are
+step: the step; done after the last
+entity: the entity it is for; NULL: all of the project''s
+statement: runs as it is printed, in this session
+why_not_yet: what stands in the way; NULL: nothing does
+do_first: what to do outside, or before
+Errors: 22023 no such project, no parent registered';
+
+--
 -- src/pg/parent.cpp
 --
 
@@ -1274,11 +1314,28 @@ CREATE FUNCTION vm_register_parent(parent regclass, mapping text, entity text DE
     source_collection text DEFAULT NULL, source_database text DEFAULT NULL) RETURNS text
 AS 'MODULE_PATHNAME' LANGUAGE C;
 COMMENT ON FUNCTION vm_register_parent(regclass, text, text, text, integer, text, text, text) IS
-'let a table take part in the migration of every project, or change how it does; returns the entity''s name';
+'let a table take part in the migration of every project, or change how it does
+
+parent: the table that the application uses; the caller must own it
+mapping: mapping of its children
+entity: short name for vm_switch and the like; NULL: the mapping''s name
+closed: condition on the columns, true for rows that cannot change any more: they move before the switch. NULL:
+ the boolean column deleted if there is one; false: no row is closed
+move_order: entities with smaller numbers move first; NULL: after those that are registered, or as before
+move_active: when rows that are not closed move: after_switch or before_switch
+source_collection: MongoDB collection of a project, with {tenant} and {project}; NULL: <table>-{tenant}-{project}
+source_database: MongoDB database; NULL: vm_feed_task asks for it
+Returns: the entity
+Errors: 42809, 0A000 no fit parent; 42501 not the caller''s; 42704 no such mapping; 22023 the mapping or the condition
+ does not fit; 42710 the table is another entity; 55000 children are in the way';
 
 CREATE FUNCTION vm_unregister_parent(entity text) RETURNS void
 AS 'MODULE_PATHNAME' LANGUAGE C;
-COMMENT ON FUNCTION vm_unregister_parent(text) IS 'take an entity out that no project is under way with';
+COMMENT ON FUNCTION vm_unregister_parent(text) IS
+'take an entity out that no project is under way with; vm_history keeps what was recorded
+
+entity: the entity, see vm_parent
+Errors: 22023 not registered; 42501 the table is not the caller''s; 55000 projects are not finished, or it has a pool';
 
 --
 -- src/pg/add_project.cpp
@@ -1286,12 +1343,21 @@ COMMENT ON FUNCTION vm_unregister_parent(text) IS 'take an entity out that no pr
 
 CREATE FUNCTION vm_add_project(tenant text, project text) RETURNS void
 AS 'MODULE_PATHNAME' LANGUAGE C;
-COMMENT ON FUNCTION vm_add_project(text, text) IS 'add a project to migrate; one that is there already is left alone';
+COMMENT ON FUNCTION vm_add_project(text, text) IS
+'add a project to migrate; one that is there already is left alone
+
+tenant: tenant, as documents and triggers name it
+project: project of the tenant
+Errors: 22004 NULL, 22023 an empty name';
 
 CREATE FUNCTION vm_add_projects(query text) RETURNS bigint
 AS 'MODULE_PATHNAME' LANGUAGE C;
 COMMENT ON FUNCTION vm_add_projects(text) IS
-'add the projects that a query gives as (tenant, project); returns how many were new';
+'add the projects that a query gives
+
+query: SELECT of two columns, tenant and project; runs as the caller and writes nothing
+Returns: how many were new
+Errors: 22023 no SELECT, or an empty name; 25006 it writes; 42804 other columns; 22004 NULL. Nothing is added then';
 
 --
 -- src/pg/pool.cpp
@@ -1323,12 +1389,21 @@ ALTER TABLE vm_project_entity ENABLE ALWAYS TRIGGER vm_pool_changed;
 CREATE FUNCTION vm_create_pool(entity text, children integer) RETURNS integer
 AS 'MODULE_PATHNAME' LANGUAGE C;
 COMMENT ON FUNCTION vm_create_pool(text, integer) IS
-'make children of an entity that serve one project after another; called again it adds to them; returns how many it made';
+'make children of an entity that serve one project after another; called again it adds to them
+
+entity: the entity, see vm_parent
+children: how many to make: <parent>_pool_1 and so on; some hundreds at a time, each is locks of one transaction
+Returns: how many it made
+Errors: 22023 not registered, or no positive number; 42501 the parent is not the caller''s; 55P03 it cannot be locked';
 
 CREATE FUNCTION vm_drop_pool(entity text) RETURNS integer
 AS 'MODULE_PATHNAME' LANGUAGE C;
 COMMENT ON FUNCTION vm_drop_pool(text) IS
-'drop the children of an entity''s pool that serve no project; returns how many';
+'drop the children of an entity''s pool that serve no project
+
+entity: the entity, see vm_parent
+Returns: how many were dropped; a NOTICE says how many still serve a project
+Errors: 22023 not registered; 55000 one has rows; 42501 one is not the caller''s; 55P03 one cannot be locked';
 
 --
 -- src/pg/prepare.cpp
@@ -1338,7 +1413,14 @@ CREATE FUNCTION vm_prepare(tenant text, project text, OUT entity text, OUT child
 RETURNS SETOF record
 AS 'MODULE_PATHNAME' LANGUAGE C ROWS 5;
 COMMENT ON FUNCTION vm_prepare(text, text) IS
-'give a project a child of every registered parent for its feed to write to: made, taken from a pool, or there already';
+'give a project a child of every registered parent for its feed to write to: made, taken from a pool, or there already
+
+tenant: tenant
+project: project
+entity: the entity, in move order
+child: its child; NULL where the entity is finished
+Errors: 22023 no such project, no parent registered; 42P01 a parent is gone; 42501 not the caller''s; 42P07 a table
+ stands in the way; 55000 no child of the pool is free; 55P03 a table cannot be locked. Nothing is left behind then';
 
 --
 -- src/pg/finish.cpp
@@ -1348,7 +1430,18 @@ CREATE FUNCTION vm_finish(tenant text, project text, OUT entity text, OUT child 
 RETURNS SETOF record
 AS 'MODULE_PATHNAME' LANGUAGE C ROWS 5;
 COMMENT ON FUNCTION vm_finish(text, text) IS
-'drop a project''s children, or give them back to their pools; refuses if anything is left in them';
+'drop a project''s children, or give them back to their pools; refuses if anything is left in them
+
+tenant: tenant
+project: project
+entity: an entity that is finished now, in move order
+child: name of its child
+found: what became of the child
+Errors: 22023 no such project; 55000 a step is missing, or rows, quarantine, anomalies or moves are left; 42501 a child
+ is not the caller''s; 55P03 it cannot be locked; 55006 an older snapshot still sees rows of it; 2BP01 something depends
+ on it. Nothing is changed then';
+
+--
 -- src/pg/flag.cpp
 --
 
@@ -1367,7 +1460,12 @@ COMMENT ON TRIGGER truncated ON vm_flag IS 'every session reads the flags anew';
 CREATE FUNCTION vm_is_switched(tenant text, project text, entity text) RETURNS boolean
 AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT PARALLEL RESTRICTED;
 COMMENT ON FUNCTION vm_is_switched(text, text, text) IS
-'whether applications are to use PostgreSQL: false for what is unknown; within a transaction always the same answer';
+'whether applications are to use PostgreSQL; within a transaction always the same answer
+
+tenant: tenant
+project: project
+entity: entity, see vm_parent
+Returns: true once it is switched over; false for what is unknown, NULL for NULL';
 
 --
 -- src/pg/switch.cpp
@@ -1381,7 +1479,24 @@ CREATE FUNCTION vm_switch(tenant text, project text, entity text DEFAULT NULL, o
 RETURNS SETOF record
 AS 'MODULE_PATHNAME' LANGUAGE C ROWS 5;
 COMMENT ON FUNCTION vm_switch(text, text, text, text, numeric, text, interval, integer) IS
-'let the feed drain, check, and switch a project''s applications to PostgreSQL, or change nothing and say why; commit at once';
+'let the feed drain, check, and switch a project''s applications to PostgreSQL, or change nothing and say why
+
+Commit at once: until then the feed, and updates through the parent, wait. LISTEN voucher_migrate hears of it.
+tenant: tenant
+project: project
+entity: the entity to switch, and the one a row is about; NULL: all of the project''s, together
+override_reason: why to switch against what is found; goes to vm_history. NULL: what is found stops it
+quiet_seconds: how long the feed must not have written
+last_document: an _id whose document must have come; NULL: none
+max_wait: how long to wait in all for feed and locks
+lock_timeout_ms: how long one try for the lock may hold others up, in milliseconds
+child: its child table
+rows_staged: rows in the child
+warnings: checks of severity warning that found something
+waited: how long it waited
+switched_at: when
+Errors: 55000 what stands in the way; 55P03 another session is at work on the project; 22023 arguments; 0A000 outside
+ READ COMMITTED. Nothing is changed then';
 
 --
 -- src/pg/switch_back.cpp
@@ -1393,7 +1508,20 @@ CREATE FUNCTION vm_switch_back(tenant text, project text, entity text DEFAULT NU
 RETURNS SETOF record
 AS 'MODULE_PATHNAME' LANGUAGE C ROWS 5;
 COMMENT ON FUNCTION vm_switch_back(text, text, text, text, boolean, integer) IS
-'switch a project''s applications back to MongoDB, for a reason; what they wrote to PostgreSQL meanwhile stays there only';
+'switch a project''s applications back to MongoDB; what they wrote to PostgreSQL meanwhile stays there only
+
+tenant: tenant
+project: project
+entity: the entity, and the one a row is about; NULL: all of the project''s
+reason: why; goes to vm_history
+count_written: count what was written since the switch; it may take a while
+lock_timeout_ms: how long to wait for another session that is at work on the project, in milliseconds
+written_since: rows written to PostgreSQL since the switch, by the watermark; NULL: not counted
+switched_at: when it had been switched
+switched_back_at: when it was switched back
+Errors: 22004 no reason; 22023 no such project or entity; 55P03 another session is at work on it';
+
+--
 -- src/pg/preflight.cpp
 --
 
@@ -1401,7 +1529,13 @@ CREATE FUNCTION vm_preflight(parent regclass,
     OUT severity text, OUT topic text, OUT problem text, OUT statement text) RETURNS SETOF record
 AS 'MODULE_PATHNAME' LANGUAGE C STABLE;
 COMMENT ON FUNCTION vm_preflight(regclass) IS
-'what stands in the way of a migration into this table, errors first, with the statement that mends it; as the caller, nothing is written';
+'what stands in the way of a migration into a table, errors first; nothing is written
+
+parent: the table that the application uses; registered with vm_register_parent it is asked more
+severity: error, warning or info
+topic: what it is about
+problem: what was found
+statement: the statement that mends it; NULL: none can';
 
 --
 -- src/pg/feed_task.cpp
@@ -1410,7 +1544,15 @@ COMMENT ON FUNCTION vm_preflight(regclass) IS
 CREATE FUNCTION vm_feed_task(tenant text, project text, format text DEFAULT 'dms', entity text DEFAULT NULL) RETURNS text
 AS 'MODULE_PATHNAME' LANGUAGE C STABLE;
 COMMENT ON FUNCTION vm_feed_task(text, text, text, text) IS
-'what a feed of these projects (NULL: all that are prepared) has to be told; format: dms, dms-settings, dms-source, dms-target, debezium, mongoexport';
+'what a feed has to be told: a configuration to copy
+
+tenant: tenant; NULL: all
+project: project of the tenant; NULL: all that are prepared and not finished
+format: dms (table mappings), dms-settings, dms-source, dms-target, debezium or mongoexport
+entity: one entity only; NULL: all
+Returns: JSON, properties, or command lines
+Errors: 22023 an unknown format, project or entity, no source database, one collection for two children; 55000 a
+ project that is named is not prepared, or none is; 0A000, 54000 what the feed cannot do';
 
 --
 -- Rights: what writes is for those it is granted to.
