@@ -164,6 +164,12 @@ UPDATE vm_parent SET move_active = 'before_switch', move_order = 3 - move_order;
 SELECT vm_record_step(tenant, project, 'source_check', 'clean') FROM vm_project WHERE tenant = 'o''hara';
 :go \gexec
 :show
+SELECT vm_check_project('o''hara', 'p "1"');
+BEGIN;
+INSERT INTO steps."vouchers_o'hara_p ""1""" (_id) VALUES ('half');
+:show
+SELECT vm_check_project('o''hara', 'p "1"');
+ROLLBACK;
 SELECT steps.feed('o''hara', 'p "1"');
 :show
 :go \gexec
