@@ -1216,16 +1216,15 @@ SELECT p.tenant, p.project, a.entity,
         WHEN e.switch_at IS NULL THEN CASE
             WHEN e.source_check_at IS NULL THEN 'source_check'
             WHEN e.prepare_at IS NULL THEN 'prepare'
-            WHEN e.feed_start_at IS NULL AND f.last_at IS NULL AND o.live OPERATOR(pg_catalog.=) 0 THEN 'feed_start'
+            WHEN e.feed_start_at IS NULL AND NOT w.written THEN 'feed_start'
             WHEN e.check_at IS NULL THEN 'check'
-            WHEN o.early AND e.move_at IS NULL AND o.live OPERATOR(pg_catalog.>) 0 THEN 'move'
-            WHEN NOT o.early AND a.closed IS NOT NULL AND e.move_closed_at IS NULL
-                AND o.live OPERATOR(pg_catalog.>) 0 THEN 'move_closed'
+            WHEN o.early AND e.move_at IS NULL AND w.written THEN 'move'
+            WHEN NOT o.early AND a.closed IS NOT NULL AND e.move_closed_at IS NULL AND w.written THEN 'move_closed'
             ELSE 'switch'
         END
         WHEN e.anomaly_check_at IS NULL OR c.anomalies OPERATOR(pg_catalog.>) 0
             OR c.quarantine OPERATOR(pg_catalog.>) 0 THEN 'anomaly_check'
-        WHEN e.move_at IS NULL AND o.live OPERATOR(pg_catalog.>) 0 THEN 'move'
+        WHEN e.move_at IS NULL AND w.written THEN 'move'
         WHEN e.feed_stop_at IS NULL THEN 'feed_stop'
         ELSE 'finish'
     END AS next_step,
@@ -1262,6 +1261,8 @@ LEFT JOIN LATERAL (
     SELECT pg_catalog.max(s.last_at) AS last_at FROM vm_feed_seen s
     WHERE s.child OPERATOR(pg_catalog.=) e.child AND s.last_at OPERATOR(pg_catalog.>=) e.prepare_at
 ) f ON e.child IS NOT NULL
+-- Statistics are lost in a crash.
+CROSS JOIN LATERAL (SELECT f.last_at IS NOT NULL OR o.live OPERATOR(pg_catalog.>) 0 AS written) w
 LEFT JOIN LATERAL (
     SELECT y.passed, y.found FROM vm_history y
     WHERE y.tenant OPERATOR(pg_catalog.=) e.tenant AND y.project OPERATOR(pg_catalog.=) e.project

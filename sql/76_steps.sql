@@ -164,6 +164,12 @@ UPDATE vm_parent SET move_active = 'before_switch', move_order = 3 - move_order;
 SELECT vm_record_step(tenant, project, 'source_check', 'clean') FROM vm_project WHERE tenant = 'o''hara';
 :go \gexec
 :show
+SELECT vm_check_project('o''hara', 'p "1"');
+BEGIN;
+INSERT INTO steps."vouchers_o'hara_p ""1""" (_id) VALUES ('half');
+:show
+SELECT vm_check_project('o''hara', 'p "1"');
+ROLLBACK;
 SELECT steps.feed('o''hara', 'p "1"');
 :show
 :go \gexec
@@ -202,7 +208,7 @@ SELECT entity, check_name, severity, rows, sample_ids FROM vm_check_project('acm
 DELETE FROM vm_feed_seen;
 SELECT why_not_yet, do_first FROM vm_next('acme', 'dirty') \gx
 -- One entity alone; both are on record.
-SELECT entity, check_name FROM vm_check_project('acme', 'dirty', 'campaigns');
+SELECT entity, check_name FROM vm_check_project('acme', 'dirty', entity => 'campaigns');
 SELECT entity, check_at IS NOT NULL AS checked FROM vm_project_entity WHERE project = 'dirty' ORDER BY 1;
 INSERT INTO vm_feed_seen VALUES ('steps.vouchers_acme_dirty', 0, clock_timestamp() - interval '125 minutes');
 UPDATE vm_project_entity SET prepare_at = prepare_at - interval '1 day' WHERE project = 'dirty';
@@ -294,6 +300,42 @@ SELECT statement FROM vm_next('acme', 'p2');
 DROP FUNCTION steps.vm_check_project(text, text, text);
 SET search_path = vm, public;
 SELECT done_by, entity, step, found FROM vm_history WHERE project = 'p2' ORDER BY history_id;
+-- Who may not read a child gets the answer from the record.
+SET ROLE regress_vm_operator;
+:show
+RESET ROLE;
+REVOKE SELECT ON steps.vouchers_acme_p2 FROM regress_vm_operator;
+UPDATE vm_project_entity SET check_at = now() WHERE project = 'p2';
+SET ROLE regress_vm_operator;
+:show
+RESET ROLE;
+UPDATE vm_project_entity SET move_closed_at = now() WHERE project = 'p2' AND entity = 'vouchers';
+SET ROLE regress_vm_operator;
+SELECT step, entity FROM vm_next('acme', 'p2');
+RESET ROLE;
+UPDATE vm_project_entity SET switch_at = now(), anomaly_check_at = now() WHERE project = 'p2';
+SET ROLE regress_vm_operator;
+SELECT step, entity FROM vm_next('acme', 'p2');
+RESET ROLE;
+UPDATE vm_project_entity SET move_at = now() WHERE project = 'p2' AND entity = 'vouchers';
+SET ROLE regress_vm_operator;
+SELECT step, entity FROM vm_next('acme', 'p2');
+RESET ROLE;
+UPDATE vm_project_entity SET switch_at = NULL, anomaly_check_at = NULL, move_at = NULL, move_closed_at = NULL WHERE project = 'p2';
+-- One entity is switched, the other not yet.
+UPDATE vm_project_entity SET switch_at = now() WHERE project = 'p2' AND entity = 'vouchers';
+SELECT step, entity, statement FROM vm_next('acme', 'p2');
+SELECT entity FROM vm_check_anomalies('acme', 'p2');
+SELECT entity, passed, found FROM vm_history WHERE project = 'p2' AND step = 'anomaly_check';
+UPDATE vm_project_entity SET switch_at = NULL, anomaly_check_at = NULL WHERE project = 'p2';
+-- A parent that is registered later.
+CREATE TABLE steps.orders (id text PRIMARY KEY, updated_at timestamptz);
+INSERT INTO vm_parent (entity, parent, mapping, move_order, source_collection) VALUES ('orders', 'steps.orders', 'voucher', 3, 'orders');
+SELECT step, entity, statement FROM vm_next('acme', 'p1');
+SELECT vm_record_step('acme', 'p1', 'source_check', 'clean', 'orders');
+SELECT step, entity, statement FROM vm_next('acme', 'p1');
+DELETE FROM vm_project_entity WHERE entity = 'orders';
+DELETE FROM vm_parent WHERE entity = 'orders';
 -- A condition that cannot be asked, a child that is gone.
 UPDATE vm_project_entity SET check_at = now() WHERE project = 'p2';
 UPDATE vm_parent SET closed = 'nothing.nothing(id)' WHERE entity = 'vouchers';

@@ -91,19 +91,36 @@ static char* Rows(int64 rows) {
     return psprintf(INT64_FORMAT " %s", rows, rows == 1 ? "row" : "rows");
 }
 
-// Checks one child and puts it on record.
-static List* CheckEntity(const ProjectKey* key, const ProjectEntity* entity) {
+// What a check of one child came to.
+struct Verdict {
+    const ProjectEntity* entity;
+    bool seen;  // its feed was not on record
+    bool passed;
+    char* found;
+    List* findings;
+};
+
+static Verdict* CheckEntity(Oid schema, const ProjectEntity* entity) {
+    Verdict* verdict = (Verdict*)palloc(sizeof(Verdict));
     int64 rows = 0;
-    List* findings = FindingsOf(key->schema, entity, &rows);
+    List* findings = FindingsOf(schema, entity, &rows);
     StringInfoData found;
     initStringInfo(&found);
-    int errors = AppendFound(&found, findings, "error");
+    bool passed = AppendFound(&found, findings, "error") == 0;
     (void)AppendFound(&found, findings, "warning");
     char* text =
         found.len > 0 ? psprintf("%s; %s in all", found.data, Rows(rows)) : psprintf("clean, %s", Rows(rows));
-    RecordStep(key->schema, key->tenant, key->project, entity->parent.entity, Step::Check, errors == 0, text,
+    *verdict = Verdict{entity, !entity->done[(int)Step::FeedStart], passed, text, findings};
+    return verdict;
+}
+
+static void RecordVerdict(const ProjectKey* key, const Verdict* verdict) {
+    const char* entity = verdict->entity->parent.entity;
+    if (verdict->seen)
+        RecordStep(key->schema, key->tenant, key->project, entity, Step::FeedStart, true, "seen by its rows",
+                   NULL);
+    RecordStep(key->schema, key->tenant, key->project, entity, Step::Check, verdict->passed, verdict->found,
                NULL);
-    return findings;
 }
 
 // A feed that was started outside shows by what it writes. Who may not read the child is told so by vm_check.
@@ -113,16 +130,16 @@ static bool FeedIsSeen(const ProjectKey* key, const ProjectEntity* entity) {
 }
 
 static void RequireFeeds(const ProjectKey* key, List* entities, const char* asked) {
+    List* unseen = NIL;
     ListCell* cell;
     foreach (cell, entities) {
         ProjectEntity* entity = (ProjectEntity*)lfirst(cell);
-        bool* started = &entity->done[(int)Step::FeedStart];
-        if (*started || !FeedIsSeen(key, entity)) continue;
-        *started = true;
-        RecordStep(key->schema, key->tenant, key->project, entity->parent.entity, Step::FeedStart, true,
-                   "seen by its rows", NULL);
+        if (!entity->done[(int)Step::FeedStart] && !FeedIsSeen(key, entity)) unseen = lappend(unseen, entity);
     }
-    RequireStep(key, Step::Check, entities, asked, Step::FeedStart);
+    if (unseen == NIL) return;
+    bool all = list_length(unseen) == list_length(entities);
+    RequireStep(key, Step::Check, unseen, all ? asked : ((ProjectEntity*)linitial(unseen))->parent.entity,
+                Step::FeedStart);
 }
 
 static void RequireChildren(const ProjectKey* key, Step step, List* entities, const char* asked) {
@@ -181,10 +198,17 @@ Datum vm_check_project(PG_FUNCTION_ARGS) {
     RequireUnfinished(&key, Step::Check, entities);
     RequireChildren(&key, Step::Check, entities, asked);
     RequireFeeds(&key, entities, asked);
-    List* findings = NIL;
+    List* verdicts = NIL;
     ListCell* cell;
     foreach (cell, entities)
-        findings = list_concat(findings, CheckEntity(&key, (ProjectEntity*)lfirst(cell)));
+        verdicts = lappend(verdicts, CheckEntity(key.schema, (const ProjectEntity*)lfirst(cell)));
+    // Not before all are checked: a move at work would have to wait to record its own step.
+    List* findings = NIL;
+    foreach (cell, verdicts) {
+        const Verdict* verdict = (const Verdict*)lfirst(cell);
+        RecordVerdict(&key, verdict);
+        findings = list_concat(findings, verdict->findings);
+    }
     PutFindings((ReturnSetInfo*)fcinfo->resultinfo, findings);
     return (Datum)0;
 }
