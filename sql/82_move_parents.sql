@@ -337,6 +337,19 @@ DELETE FROM vm_quarantine;
 DROP TABLE shop CASCADE;
 DROP FUNCTION note();
 DROP TABLE log;
+-- A row that is refused far behind the batch's beginning: what came before it is neither written nor recorded twice, and nothing is passed over.
+CREATE TABLE shop (id integer PRIMARY KEY, n integer, updated_at timestamptz, CHECK (n <> 700) NO INHERIT);
+SELECT vm_create_child('shop', 'shop', 'T', 'P', 'staged');
+INSERT INTO shop VALUES (300, 0, 'infinity'), (400, 0, '-infinity');
+INSERT INTO staged (_id, _doc) SELECT i, format('{"id": %s, "n": %s, "updated_at": %s}', i, i, i) FROM generate_series(1, 1000) i;
+SELECT * FROM vm_move_batch('staged', 900);
+SELECT count(*) AS anomalies FROM vm_anomaly;
+CALL vm_move('staged', quiet => true);
+SELECT count(*), sum(n) FROM ONLY shop;
+SELECT count(*) AS anomalies FROM vm_anomaly;
+SELECT _id, message FROM vm_quarantine;
+TRUNCATE vm_quarantine, vm_anomaly, vm_move_run;
+DROP TABLE shop CASCADE;
 -- Children that are none.
 CREATE TABLE parts (id text PRIMARY KEY, _id text, _doc text, updated_at timestamptz) PARTITION BY HASH (id);
 CREATE TABLE part PARTITION OF parts FOR VALUES WITH (MODULUS 1, REMAINDER 0);
