@@ -780,10 +780,7 @@ COMMENT ON COLUMN vm_feed_seen.last_at IS 'when its last statement began';
 
 -- vm_is_switched keeps its answers; each change of vm_flag, by whomever, empties what is kept.
 CREATE FUNCTION vm_flag_changed() RETURNS trigger AS 'MODULE_PATHNAME' LANGUAGE C;
-COMMENT ON FUNCTION vm_flag_changed() IS
-'makes every session read the flags anew
-
-The triggers of vm_flag; vm_switch writes there.';
+COMMENT ON FUNCTION vm_flag_changed() IS 'triggers of vm_flag: every session reads the flags anew';
 
 -- By rows: of triggers, logical replication fires no others.
 CREATE TRIGGER changed AFTER INSERT OR UPDATE OR DELETE ON vm_flag FOR EACH ROW EXECUTE FUNCTION vm_flag_changed();
@@ -796,13 +793,7 @@ COMMENT ON TRIGGER truncated ON vm_flag IS 'every session reads the flags anew';
 CREATE FUNCTION vm_is_switched(tenant text, project text, entity text) RETURNS boolean
 AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT PARALLEL RESTRICTED;
 COMMENT ON FUNCTION vm_is_switched(text, text, text) IS
-'whether applications are to use PostgreSQL: false for what is unknown; within a transaction always the same answer
-
-tenant: tenant
-project: project
-entity: entity, see vm_parent
-NULL if one of them is NULL. At READ COMMITTED the first answer in a transaction is the newest and is kept to its end; at
-  REPEATABLE READ it is what the snapshot sees; a change of vm_flag in the transaction itself is seen at once.';
+'whether applications are to use PostgreSQL: false for what is unknown; within a transaction always the same answer';
 
 --
 -- src/pg/switch.cpp
@@ -816,24 +807,7 @@ CREATE FUNCTION vm_switch(tenant text, project text, entity text DEFAULT NULL, o
 RETURNS SETOF record
 AS 'MODULE_PATHNAME' LANGUAGE C ROWS 5;
 COMMENT ON FUNCTION vm_switch(text, text, text, text, numeric, text, interval, integer) IS
-'let the feed drain, check, and switch a project''s applications to PostgreSQL, or change nothing and say why; commit at once
-
-tenant: tenant
-project: project
-entity: entity, see vm_parent; NULL: all of the project''s, together
-override_reason: why to switch in spite of missing steps and findings, which is recorded; NULL: they are refused
-quiet_seconds: no row of the feed for so long, from 0 to 86400
-last_document: an _id that must have arrived in one of the children with its document; NULL: none
-max_wait: gives up after it; no less than quiet_seconds
-lock_timeout_ms: longest try for a lock, from 1 to 60000
-child: its child
-rows_staged: rows in it
-warnings: checks of severity warning that found something
-waited: how long it took
-switched_at: when the flag was set; it holds from the commit on
-Errors: 55000 steps are missing, checks found something, the feed did not rest or a lock was not to be had; 55P03 another
-  session is at work on the project; 22023 arguments; 0A000 outside READ COMMITTED; 25006 read-only; 42501 no right on a
-  child. Nothing is changed then.';
+'let the feed drain, check, and switch a project''s applications to PostgreSQL, or change nothing and say why; commit at once';
 
 --
 -- src/pg/switch_back.cpp
@@ -845,19 +819,7 @@ CREATE FUNCTION vm_switch_back(tenant text, project text, entity text DEFAULT NU
 RETURNS SETOF record
 AS 'MODULE_PATHNAME' LANGUAGE C ROWS 5;
 COMMENT ON FUNCTION vm_switch_back(text, text, text, text, boolean, integer) IS
-'switch a project''s applications back to MongoDB, for a reason; what they wrote to PostgreSQL meanwhile stays there only
-
-tenant: tenant
-project: project
-entity: entity, see vm_parent; NULL: all of the project''s that are switched
-reason: required; it is recorded
-count_written: false: written_since is not counted
-lock_timeout_ms: how long to wait for another session that is at work on the project, from 1 to 60000
-written_since: rows of the project whose watermark is later than the switch, the feed''s too; NULL: it cannot be told
-switched_at: when it was switched
-switched_back_at: when it was switched back
-Errors: 22004, 22023 no reason, or arguments; 55P03 another session is at work on the project; 42501 no right to read the
-  parent.';
+'switch a project''s applications back to MongoDB, for a reason; what they wrote to PostgreSQL meanwhile stays there only';
 
 --
 -- Rights: what writes is for those it is granted to.
