@@ -270,12 +270,22 @@ SET ROLE regress_vm_lead;
 SELECT entity FROM vm_switch('T', 'P', 'plain', quiet_seconds => 0);
 RESET ROLE;
 GRANT UPDATE ON staged_plain TO regress_vm_lead;
+ALTER TABLE staged_plain ENABLE ROW LEVEL SECURITY;
+SET ROLE regress_vm_lead;
+SELECT entity FROM vm_switch('T', 'P', 'plain', quiet_seconds => 0);
+RESET ROLE;
+ALTER TABLE staged_plain DISABLE ROW LEVEL SECURITY;
 SET ROLE regress_vm_lead;
 SELECT entity, rows_staged FROM vm_switch('T', 'P', 'plain', quiet_seconds => 0);
 SELECT vm_is_switched('T', 'P', 'plain');
 RESET ROLE;
 SELECT entity, changed_by FROM vm_flag WHERE entity = 'plain';
 SELECT done_by, step, entity FROM vm_history ORDER BY history_id DESC LIMIT 1;
+-- Switching back does not fail because something cannot be counted.
+UPDATE vm_flag SET changed_at = '2024-05-06 07:08:09.5+00' WHERE entity = 'vouchers';
+SET ROLE regress_vm_lead;
+SELECT entity, written_since FROM vm_switch_back('T', 'P', 'vouchers', 'in a hurry');
+RESET ROLE;
 -- The condition of closed rows, whoever has stored it, writes nothing and does not find what the search_path of the caller has.
 CREATE FUNCTION public.nosy(text) RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN UPDATE public.plain SET note = 'seen'; RETURN false; END $$;
 UPDATE vm_parent SET closed = 'nosy(id)' WHERE entity = 'plain';

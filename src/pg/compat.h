@@ -110,6 +110,13 @@ inline bool MaySelect(Relation table, Bitmapset* columns, bool raise) {
 #endif
 }
 
+// Rights on a table any of which LOCK … IN SHARE MODE is content with.
+#if PG_VERSION_NUM >= 170000
+constexpr AclMode kMayLockShare = ACL_UPDATE | ACL_DELETE | ACL_TRUNCATE | ACL_MAINTAIN;
+#else
+constexpr AclMode kMayLockShare = ACL_UPDATE | ACL_DELETE | ACL_TRUNCATE;
+#endif
+
 inline bool MayUseSchema(Oid schema) {
 #if PG_VERSION_NUM >= 160000
     return object_aclcheck(NamespaceRelationId, schema, GetUserId(), ACL_USAGE) == ACLCHECK_OK;

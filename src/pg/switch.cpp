@@ -8,6 +8,7 @@
 extern "C" {
 #include <common/pg_prng.h>
 #include <storage/proc.h>
+#include <utils/rls.h>
 #include <utils/snapmgr.h>
 
 PG_FUNCTION_INFO_V1(vm_switch);
@@ -95,6 +96,20 @@ static char* ReasonOf(FunctionCallInfo fcinfo, int i) {
     return reason;
 }
 
+// What it takes to check and lock a child, before anything is waited for. Rows that a policy hides would not
+// be checked.
+static void CheckRights(Oid child) {
+    Oid user = GetUserId();
+    bool may = pg_class_aclcheck(child, user, ACL_SELECT) == ACLCHECK_OK &&
+               pg_class_aclmask(child, user, kMayLockShare, ACLMASK_ANY) != 0;
+    if (!may) aclcheck_error(ACLCHECK_NO_PRIV, OBJECT_TABLE, get_rel_name(child));
+    if (check_enable_rls(child, InvalidOid, true) == RLS_ENABLED)
+        ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+                        errmsg("row-level security hides rows of %s from role %s", QualifiedName(child),
+                               GetUserNameFromId(user, false)),
+                        errhint("Let its owner switch, or a role that bypasses row-level security.")));
+}
+
 // The children, opened, with a lock that only keeps them from being changed or dropped.
 static void AddEntity(Switch* s, ProjectEntity* entity) {
     Relation rel =
@@ -107,6 +122,7 @@ static void AddEntity(Switch* s, ProjectEntity* entity) {
                  errdetail("%s", rel == NULL ? "It has no child table." : "Its child was not recorded."),
                  errhint("SELECT * FROM %s(%s, %s);", ExtensionName(s->schema, "vm_prepare"),
                          quote_literal_cstr(s->tenant), quote_literal_cstr(s->project))));
+    CheckRights(entity->child);
     RequireHeap(rel);
     s->entities[s->count] = entity;
     s->children[s->count] = FedChild{rel, QualifiedName(entity->child)};
@@ -329,7 +345,7 @@ Datum vm_switch(PG_FUNCTION_ARGS) {
     ReturnSetInfo* result = (ReturnSetInfo*)fcinfo->resultinfo;
     for (int i = 0; i < s.count; i++) {
         Interval* waited = (Interval*)palloc0(sizeof(Interval));
-        waited->time = switched_at[i] - began;
+        waited->time = (switched_at[i] - began) / 1000 * 1000;
         Datum values[] = {CStringGetTextDatum(s.entities[i]->parent.entity),
                           ObjectIdGetDatum(s.entities[i]->child),
                           Int64GetDatum(s.found[i].staged),

@@ -1,4 +1,5 @@
 // vm_switch_back: applications go back to MongoDB, and what that leaves behind.
+#include "pg/caught.h"
 #include "pg/flag.h"
 #include "pg/move_target.h"
 #include "pg/plan_cache.h"
@@ -47,44 +48,64 @@ static char* NewerRows(Oid schema, const Parent* parent) {
     return sql;
 }
 
+// How much was written, if that can be told.
+struct Count {
+    Oid schema;
+    const char* tenant;
+    const char* project;
+    const Parent* parent;
+    TimestampTz since;
+    bool wanted;
+    bool counted;
+    int64 rows;
+};
+
 // As the caller.
-static int64 CountRows(const char* from, const char* tenant, const char* project, TimestampTz since) {
-    SqlArg args[] = {TextArg(tenant), TextArg(project), {TIMESTAMPTZOID, TimestampTzGetDatum(since), false}};
+static void CountRows(void* arg) {
+    Count* count = (Count*)arg;
+    char* from = NewerRows(count->schema, count->parent);
+    if (from == NULL) return;
+    SqlArg args[] = {TextArg(count->tenant),
+                     TextArg(count->project),
+                     {TIMESTAMPTZOID, TimestampTzGetDatum(count->since), false}};
     SafePath path = EnterSafePath();
     SqlResult row = RunSql(psprintf("SELECT count(*) %s", from), args, 3, 1);
     LeaveSafePath(path);
-    return DatumGetInt64(row.value[0]);
+    count->rows = DatumGetInt64(row.value[0]);
+    count->counted = true;
 }
 
-static void Warn(const char* tenant, const char* project, const ProjectEntity* entity, TimestampTz since,
-                 int64 written, bool counted) {
+static void Warn(const Count* count, const ErrorData* error, bool feed_stopped) {
     StringInfoData detail;
     initStringInfo(&detail);
-    if (counted)
+    if (count->counted)
         appendStringInfo(&detail,
                          INT64_FORMAT
-                         " %s changed since, by %s watermark. Rows deleted in PostgreSQL are not among "
-                         "them; rows that the feed has brought since are.",
-                         written, written == 1 ? "row of the project was" : "rows of the project were",
-                         written == 1 ? "its" : "their");
+                         " %s changed since, by %s watermark. Rows deleted in PostgreSQL are not "
+                         "among them; rows that the feed has brought since are.",
+                         count->rows,
+                         count->rows == 1 ? "row of the project was" : "rows of the project were",
+                         count->rows == 1 ? "its" : "their");
+    else if (error != NULL)
+        appendStringInfo(&detail, "How many rows that is cannot be counted: %s.", ReadableMessage(error));
     else
-        appendStringInfoString(&detail, "How many rows that is was not counted.");
-    if (entity->done[(int)Step::FeedStop])
+        appendStringInfo(&detail, "How many rows that is %s.",
+                         count->wanted ? "cannot be told by the mapping" : "was not counted");
+    if (feed_stopped)
         appendStringInfoString(&detail,
                                " The feed was stopped: what is written to MongoDB does not arrive any more.");
     ereport(
         WARNING,
         (errmsg("what was written to %s of project %s of tenant %s since %s is not in MongoDB",
-                entity->parent.entity, project, tenant, timestamptz_to_str(since)),
+                count->parent->entity, count->project, count->tenant, timestamptz_to_str(count->since)),
          errdetail("%s", detail.data),
          errhint("Write it there before anybody relies on it, or before this transaction is committed.")));
 }
 
-static void PutBack(ReturnSetInfo* result, const ProjectEntity* entity, bool counted, int64 written,
-                    TimestampTz switched_at, TimestampTz back_at) {
-    Datum values[] = {CStringGetTextDatum(entity->parent.entity), Int64GetDatum(written),
-                      TimestampTzGetDatum(switched_at), TimestampTzGetDatum(back_at)};
-    bool nulls[] = {false, !counted, false, false};
+static void PutBack(ReturnSetInfo* result, const Count* count, TimestampTz back_at) {
+    Datum values[] = {CStringGetTextDatum(count->parent->entity), Int64GetDatum(count->rows),
+                      TimestampTzGetDatum(count->since), TimestampTzGetDatum(back_at)};
+    bool nulls[] = {false, !count->counted, false, false};
     tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
 }
 
@@ -121,10 +142,11 @@ Datum vm_switch_back(PG_FUNCTION_ARGS) {
         }
         TimestampTz back = WriteFlag(schema, tenant, project, entity->parent.entity, false);
         TakeBackStep(schema, tenant, project, entity->parent.entity, Step::Switch, reason);
-        char* from = PG_GETARG_BOOL(4) ? NewerRows(schema, &entity->parent) : NULL;
-        int64 written = from ? CountRows(from, tenant, project, since) : 0;
-        Warn(tenant, project, entity, since, written, from != NULL);
-        PutBack((ReturnSetInfo*)fcinfo->resultinfo, entity, from != NULL, written, since, back);
+        // It must not fail because something cannot be counted.
+        Count count = {schema, tenant, project, &entity->parent, since, PG_GETARG_BOOL(4), false, 0};
+        ErrorData* error = count.wanted ? RunCaught(CountRows, &count) : NULL;
+        Warn(&count, error, entity->done[(int)Step::FeedStop]);
+        PutBack((ReturnSetInfo*)fcinfo->resultinfo, &count, back);
     }
     return (Datum)0;
 }
