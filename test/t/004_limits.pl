@@ -98,7 +98,7 @@ is(answer('quarantine_child', '50 MB and cut', "SELECT sqlstate, _doc = (SELECT 
 	'22P02|t', '50 MB, cut off: quarantine');
 
 # A statement can be cancelled while it looks at a document, whoever parses it.
-for my $case ([ 'long', '700ms', qr/^57014$/ ], [ 'longer', '3s', qr/^(57014|54000)$/ ], [ '50 MB and cut', '500ms', qr/^(57014|22P02)$/ ])
+for my $case ([ 'long', '100ms', qr/^57014$/ ], [ 'longer', '3s', qr/^(57014|54000)$/ ], [ '50 MB and cut', '500ms', qr/^(57014|22P02)$/ ])
 {
 	my ($name, $timeout, $expected) = @$case;
 	my $began = time;
