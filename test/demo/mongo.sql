@@ -169,7 +169,7 @@ END $$;
 CREATE TABLE mongo.stopped ();
 CREATE PROCEDURE mongo.feed() LANGUAGE plpgsql AS $$
 BEGIN
-    LOOP
+    FOR i IN 1 .. 6000 LOOP
         PERFORM mongo.replicate();
         COMMIT;
         EXIT WHEN EXISTS (SELECT FROM mongo.stopped);

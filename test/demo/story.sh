@@ -13,7 +13,7 @@ feed() {
 # to application.log. A deleted voucher is not redeemed, and v_777 is for later.
 application() {
     local n=0 voucher
-    while [[ ! -e application.stop ]]; do
+    while [[ -d $VM_TMP && ! -e application.stop ]]; do
         n=$((n + 1)) voucher=$((n * 7 % 2900 + 1))
         if ((n % 10 == 0)); then
             echo "SELECT 'issued', issue($((100000 + n))), 'v_$((100000 + n))';"
@@ -100,6 +100,7 @@ EXCEPTION WHEN serialization_failure THEN  -- the row was just moved: once more
     RETURN redeem(voucher);
 END $$;
 SQL
+touch application.log
 application &
 application_pid=$!
 feed 'CALL mongo.feed()' &
