@@ -67,7 +67,11 @@ feed 'SELECT mongo.copy_all()'
 title 'winter, at rest, and outlet, dirty: one CALL'
 show <<'SQL'
 CALL vm_migrate($$project <> 'summer'$$, source_checked => 'clean', feed_stopped => 'yes', finish => true);
+SQL
+show <<'SQL'
 SELECT step, why_not_yet FROM vm_next('acme', 'outlet');
+SQL
+show <<'SQL'
 SELECT field, count(*), min(message) AS message FROM vm_quarantine GROUP BY field;
 SQL
 say 'Nothing goes on over an error. An old release wrote voucher_code: the mapping learns that. What else is dirty is mended' \
@@ -113,6 +117,8 @@ say "$(told) writes were acknowledged so far, all by MongoDB, from where the fee
 ask "SELECT redeem('v_777')" >late.log
 show <<'SQL'
 CALL vm_move('vouchers_acme_summer', filter => 'deleted');
+SQL
+show <<'SQL'
 SELECT entity, rows_staged, warnings, waited FROM vm_switch('acme', 'summer', quiet_seconds => 0.4);
 SQL
 await_writes 100
@@ -123,6 +129,8 @@ say 'From then on PostgreSQL is written to. One document was held up on its way 
 show <<'SQL'
 SELECT kind, incoming_time, stored_time, incoming -> 'redeemed' AS incoming, stored -> 'redeemed' AS stored
 FROM vm_anomaly;
+SQL
+show <<'SQL'
 SELECT project, entity, step, next_step, moved, anomalies FROM vm_status WHERE project = 'summer';
 SQL
 say 'Both sides have counted to the same number, neither knew of the other. Someone decides, then all the rows move under the' \
@@ -134,8 +142,8 @@ SELECT * FROM vm_check_anomalies('acme', 'summer');
 SQL
 show <<'SQL'
 CALL vm_move('vouchers_acme_summer', max_rows_per_second => 1500);
-CALL vm_move('campaigns_acme_summer', quiet => true);
 SQL
+unseen <<<"CALL vm_move('campaigns_acme_summer', quiet => true);"
 touch application.stop
 wait "$application_pid" || { cat application.err; die 'the application failed'; }
 unseen <<<'INSERT INTO mongo.stopped DEFAULT VALUES'
@@ -154,6 +162,8 @@ say "Every document by its key, every value of it; every write the application w
     'to PostgreSQL, on its row:'
 show <<'SQL'
 SELECT * FROM reckoning;
+SQL
+show <<'SQL'
 SELECT * FROM left_over;
 SQL
 verdict="SELECT sum(lost), (SELECT \"rows nobody wrote\" + children + quarantine + anomalies FROM left_over) FROM reckoning"
