@@ -22,7 +22,7 @@ override with_llvm := no
 
 EXTRA_CLEAN = build $(OBJS:.o=.d)
 
-GOALS = test unit fuzz demo bench lint format reference
+GOALS = test unit fuzz demo bench lint format reference runbook
 .PHONY: $(GOALS)
 
 test:
@@ -35,8 +35,8 @@ bench:
 	@test/bench/run
 format:
 	@test/format -i
-reference:
-	@test/reference/run -i
+reference runbook:
+	@test/$@/run -i
 
 # PGXS is left out for these goals, and for `clean` where there is none.
 ifneq (,$(filter-out $(GOALS),$(or $(MAKECMDGOALS),all)))

@@ -133,6 +133,31 @@ INSERT INTO arrays (_id, _doc) VALUES ('1', '{"codes": ["ok", "bad"], "more": 1}
     ('3', ('{"codes": [{"$oid": "x"}], "filler": "' || repeat('x', 1000000) || '"}')::json);
 SELECT _id, length(_doc), sqlstate, message, field, column_name FROM vm_quarantine ORDER BY quarantine_id;
 DROP TABLE arrays;
+DELETE FROM vm_quarantine;
+
+-- Unique keys are asked in their own index, each once a row: not in another one that is as long as the load.
+SELECT vm_define_mapping('plain', '{"on_error": "quarantine"}');
+CREATE TABLE keyed (tenant text, code varchar(9), place name, _id text PRIMARY KEY, _doc text);
+CREATE INDEX keyed_tenant ON keyed (tenant, _id);
+CREATE UNIQUE INDEX keyed_code ON keyed (tenant, code);
+CREATE UNIQUE INDEX keyed_place ON keyed (place DESC);
+CREATE TRIGGER t BEFORE INSERT OR UPDATE ON keyed FOR EACH ROW EXECUTE FUNCTION vm_transform('plain');
+BEGIN;
+INSERT INTO keyed (_id, _doc) SELECT n, format('{"tenant": "t", "code": "c%s", "place": "p%s"}', n, n % 200) FROM generate_series(0, 200) n;
+SELECT pg_stat_get_xact_numscans('keyed_tenant'::regclass) AS tenant, pg_stat_get_xact_numscans('keyed_code'::regclass) AS code,
+    pg_stat_get_xact_numscans('keyed_place'::regclass) AS place;
+COMMIT;
+-- A key that its own row has, that was given up in this transaction, that a NULL takes no part in, that is taken.
+UPDATE keyed SET _doc = replace(_doc, '"c1"', '"c1", "more": 1') WHERE _id = '1';
+BEGIN;
+DELETE FROM keyed WHERE _id = '2';
+UPDATE keyed SET _doc = '{"tenant": "t", "code": "x", "place": "p3"}' WHERE _id = '3';
+INSERT INTO keyed (_id, _doc) VALUES ('a', '{"tenant": "t", "code": "c2", "place": "p2"}'), ('b', '{"tenant": "t", "code": "c3", "place": "other"}'),
+    ('c', '{"tenant": "t", "code": null}'), ('d', '{"tenant": "t", "code": null}'), ('e', '{"tenant": "t", "code": "c4"}');
+COMMIT;
+SELECT tenant, code, place, _id FROM keyed WHERE _id IN ('1', '2', '3') OR _id > '999' ORDER BY _id;
+SELECT _id, sqlstate, message FROM vm_quarantine ORDER BY quarantine_id;
+DROP TABLE keyed;
 
 DROP VIEW open_cases;
 DROP TABLE shop;

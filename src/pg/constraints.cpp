@@ -4,16 +4,16 @@
 
 extern "C" {
 #include <access/genam.h>
+#include <access/stratnum.h>
+#include <access/tableam.h>
 #include <catalog/pg_index.h>
-#include <catalog/pg_operator.h>
 #include <executor/executor.h>
 #include <optimizer/optimizer.h>
+#include <utils/snapmgr.h>
 }
 
 struct UniqueKey {
-    char* index;      // its name
-    char* sql;        // finds another row with this key
-    SPIPlanPtr plan;  // the same prepared, once it has been asked
+    Oid index;
     int columns;
     AttrNumber attno[INDEX_MAX_KEYS];
 };
@@ -42,25 +42,6 @@ static void ReadChecks(Relation rel, ChildConstraints* constraints) {
     constraints->checks = n;
 }
 
-// SELECT … WHERE a = $2 AND … AND another _id, each column by the index's own equality.
-static char* ConflictSql(Relation rel, Relation index, UniqueKey* key, AttrNumber id_att) {
-    StringInfoData sql;
-    initStringInfo(&sql);
-    appendStringInfo(&sql, "SELECT %s FROM ONLY %s WHERE ctid <> $1",
-                     id_att == InvalidAttrNumber ? "NULL::text" : "_id::text",
-                     QualifiedName(RelationGetRelid(rel)));
-    for (int k = 0; k < key->columns; k++)
-        appendStringInfo(&sql, " AND %s %s $%d",
-                         quote_identifier(get_attname(RelationGetRelid(rel), key->attno[k], false)),
-                         IndexEquality(index, k), k + 3);
-    if (id_att != InvalidAttrNumber)
-        appendStringInfoString(&sql, " AND _id::text IS DISTINCT FROM $2");
-    else
-        appendStringInfoString(&sql, " AND $2 IS NULL");
-    appendStringInfoString(&sql, " LIMIT 1");
-    return sql.data;
-}
-
 static void ReadKeys(Relation rel, ChildConstraints* constraints) {
     List* indexes = RelationGetIndexList(rel);
     constraints->key = (UniqueKey*)palloc0(sizeof(UniqueKey) * (list_length(indexes) + 1));
@@ -78,8 +59,7 @@ static void ReadKeys(Relation rel, ChildConstraints* constraints) {
             usable = key->attno[k] > 0 && key->attno[k] != constraints->id_att;
         }
         if (usable) {
-            key->index = pstrdup(RelationGetRelationName(index));
-            key->sql = ConflictSql(rel, index, key, constraints->id_att);
+            key->index = RelationGetRelid(index);
             constraints->keys++;
         }
         index_close(index, AccessShareLock);
@@ -109,69 +89,82 @@ static void CheckChecks(ChildConstraints* constraints, Relation rel, HeapTuple r
     ExecDropSingleTupleTableSlot(slot);
 }
 
-static void FreePlan(void* plan) {
-    SPI_freeplan((SPIPlanPtr)plan);
-}
-
-// Prepares the query; the plan is freed with `context`. SPI is connected.
-static void PrepareKey(UniqueKey* key, const Oid* types, MemoryContext context) {
-    SPIPlanPtr plan = SPI_prepare(key->sql, key->columns + 2, (Oid*)types);
-    if (plan == NULL) elog(ERROR, "SPI_prepare failed: %s", SPI_result_code_string(SPI_result));
-    MemoryContextCallback* callback =
-        (MemoryContextCallback*)MemoryContextAllocZero(context, sizeof(*callback));
-    callback->func = FreePlan;
-    callback->arg = plan;
-    SPI_keepplan(plan);
-    MemoryContextRegisterResetCallback(context, callback);
-    key->plan = plan;
-}
-
-static void CheckKey(UniqueKey* key, Relation rel, HeapTuple row, ItemPointer self, SqlArg id,
-                     MemoryContext context) {
-    TupleDesc desc = RelationGetDescr(rel);
-    Oid types[INDEX_MAX_KEYS + 2] = {TIDOID, TEXTOID};
-    Datum values[INDEX_MAX_KEYS + 2] = {PointerGetDatum(self), id.value};
-    char nulls[INDEX_MAX_KEYS + 2] = {' ', id.null ? 'n' : ' '};
+// False if a column is NULL: such a row is in nobody's way.
+static bool SetKeys(ScanKey keys, const UniqueKey* key, Relation index, HeapTuple row, TupleDesc desc) {
     for (int k = 0; k < key->columns; k++) {
         bool null;
-        types[k + 2] = TupleDescAttr(desc, key->attno[k] - 1)->atttypid;
-        values[k + 2] = heap_getattr(row, key->attno[k], desc, &null);
-        nulls[k + 2] = ' ';
-        if (null) return;
+        Datum value = heap_getattr(row, key->attno[k], desc, &null);
+        if (null) return false;
+        Oid type = index->rd_opcintype[k];
+        Oid equal = get_opfamily_member(index->rd_opfamily[k], type, type, BTEqualStrategyNumber);
+        if (!OidIsValid(equal)) elog(ERROR, "no equality for a column of index %u", key->index);
+        ScanKeyEntryInitialize(&keys[k], 0, (AttrNumber)(k + 1), BTEqualStrategyNumber, type,
+                               index->rd_indcollation[k], get_opcode(equal), value);
     }
-    if (SPI_connect() != SPI_OK_CONNECT) elog(ERROR, "SPI_connect failed");
-    if (key->plan == NULL) PrepareKey(key, types, context);
-    int code = SPI_execute_plan(key->plan, values, nulls, false, 1);
-    if (code < 0) elog(ERROR, "SPI_execute_plan failed: %s", SPI_result_code_string(code));
-    if (SPI_processed > 0) {
-        char* other = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1);
-        ereport(ERROR, (errcode(ERRCODE_UNIQUE_VIOLATION),
-                        errmsg("duplicate key value violates unique constraint \"%s\"", key->index),
-                        errdetail("Document _id %s has it already.", other ? other : "(none)")));
+    return true;
+}
+
+// A column as text, or NULL.
+static char* TextOf(AttrNumber att, TupleTableSlot* slot) {
+    bool null, varlena;
+    Oid output;
+    if (att == InvalidAttrNumber) return NULL;
+    Datum value = slot_getattr(slot, att, &null);
+    if (null) return NULL;
+    getTypeOutputInfo(TupleDescAttr(slot->tts_tupleDescriptor, att - 1)->atttypid, &output, &varlena);
+    return OidOutputFunctionCall(output, value);
+}
+
+// The document that is being stored.
+struct Stored {
+    HeapTuple row;
+    AttrNumber id_att;
+    char* id;  // or NULL
+};
+
+// In the index itself: a query would be planned while the child is empty, and may read another index from end
+// to end for each row of a first copy.
+static void CheckKey(const UniqueKey* key, Relation rel, const Stored* stored, HeapTuple old) {
+    ScanKeyData keys[INDEX_MAX_KEYS];
+    Relation index = index_open(key->index, AccessShareLock);
+    if (SetKeys(keys, key, index, stored->row, RelationGetDescr(rel))) {
+        TupleTableSlot* slot = table_slot_create(rel, NULL);
+        IndexScanDesc scan = BeginIndexScan(rel, index, SnapshotSelf, key->columns);
+        index_rescan(scan, keys, key->columns, NULL, 0);
+        bool taken = false;
+        char* other = NULL;
+        while (!taken && index_getnext_slot(scan, ForwardScanDirection, slot)) {
+            if (old != NULL && ItemPointerEquals(&slot->tts_tid, &old->t_self)) continue;
+            other = TextOf(stored->id_att, slot);
+            bool same =
+                stored->id_att != InvalidAttrNumber &&
+                (other == NULL || stored->id == NULL ? other == stored->id : strcmp(other, stored->id) == 0);
+            taken = !same;
+        }
+        index_endscan(scan);
+        ExecDropSingleTupleTableSlot(slot);
+        if (taken)
+            ereport(ERROR, (errcode(ERRCODE_UNIQUE_VIOLATION),
+                            errmsg("duplicate key value violates unique constraint \"%s\"",
+                                   RelationGetRelationName(index)),
+                            errdetail("Document _id %s has it already.", other ? other : "(none)")));
     }
-    SPI_finish();
+    index_close(index, AccessShareLock);
 }
 
 void CheckConstraints(ChildConstraints* constraints, Relation rel, HeapTuple row, HeapTuple old) {
     if (constraints->checks > 0) CheckChecks(constraints, rel, row);
     if (constraints->keys == 0) return;
 
-    ItemPointerData nowhere;
-    ItemPointerSet(&nowhere, MaxBlockNumber, MaxOffsetNumber);
-    SqlArg id = {TEXTOID, (Datum)0, true};
+    Stored stored = {row, constraints->id_att, NULL};
     if (constraints->id_att != InvalidAttrNumber) {
-        bool null, varlena;
-        Oid output;
-        Datum value = heap_getattr(row, constraints->id_att, RelationGetDescr(rel), &null);
-        if (!null) {
-            getTypeOutputInfo(TupleDescAttr(RelationGetDescr(rel), constraints->id_att - 1)->atttypid,
-                              &output, &varlena);
-            id = TextArg(OidOutputFunctionCall(output, value));
-        }
+        TupleTableSlot* slot = MakeSingleTupleTableSlot(RelationGetDescr(rel), &TTSOpsHeapTuple);
+        ExecStoreHeapTuple(row, slot, false);
+        stored.id = TextOf(constraints->id_att, slot);
+        ExecDropSingleTupleTableSlot(slot);
     }
-    // A feed's role need not be able to read the child: as the server does for foreign keys, its owner does.
+    // As the server does for foreign keys, the table's owner answers for what its types' functions do.
     AsOwner owner = EnterAsTableOwner(RelationGetRelid(rel));
-    for (int i = 0; i < constraints->keys; i++)
-        CheckKey(&constraints->key[i], rel, row, old ? &old->t_self : &nowhere, id, constraints->context);
+    for (int i = 0; i < constraints->keys; i++) CheckKey(&constraints->key[i], rel, &stored, old);
     LeaveAsOwner(owner);
 }

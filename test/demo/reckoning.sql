@@ -1,69 +1,50 @@
--- Where every document is, found by its key or _id; and every write the application was told of.
+-- Where everything is in the end. Each row is looked for by its key, so that what is on another row than it should be is lost.
+CREATE VIEW mongo.told AS
+SELECT id, count(*) FILTER (WHERE what = 'redeemed') AS redeemed, count(*) FILTER (WHERE what = 'issued') AS issued FROM mongo.acknowledged GROUP BY id;
+
+-- Once in the parent itself, with every value that the document means, and with what the application did since.
 CREATE VIEW mongo.found AS
-WITH open AS (
-    SELECT child::text, _id, count(*) AS n FROM vm_quarantine WHERE settled_at IS NULL GROUP BY child, _id
-), outdated AS (
-    SELECT DISTINCT child::text, _id FROM vm_anomaly WHERE kind = 'move_conflict'
-), redeemed AS (
-    SELECT DISTINCT id FROM mongo.acknowledged WHERE what = 'redeemed'
+SELECT b.project, b.id, (
+    SELECT count(*) FROM ONLY public.vouchers p WHERE (p.tenant_id, p.project_id, p.id) = ('acme', b.project, b.id)
+    AND (p.code, p.deleted, p.created_at) = (b.code, b.deleted, date_trunc('second', b.created_at))
+    AND (p.campaign_id, p.discount, p.deleted_at)
+        IS NOT DISTINCT FROM (b.campaign_id, b.discount, CASE WHEN b.deleted THEN date_trunc('milliseconds', b.updated_at) END)
+    AND p.publish = jsonb_build_object('object', 'list', 'count', b.published, 'entries', mongo.entries(b.published, NULL)::jsonb)
+    AND (p.updated_at = date_trunc('milliseconds', b.updated_at) OR p.updated_at > b.updated_at AND (t.redeemed > 0 OR b.dirt IS NOT NULL))
+    AND p.redeemed = b.redeemed + CASE WHEN b.project = 'summer' THEN coalesce(t.redeemed, 0) ELSE 0 END
+) AS times
+FROM mongo.before_vouchers b LEFT JOIN mongo.told t ON b.project = 'summer' AND t.id = b.id;
+
+CREATE VIEW public.reckoning AS
+WITH redeemed AS (
+    SELECT t.redeemed AS told, coalesce(p.redeemed - coalesce(b.redeemed, 0), 0) AS found
+    FROM mongo.told t LEFT JOIN mongo.before_vouchers b ON (b.project, b.id) = ('summer', t.id)
+    LEFT JOIN ONLY public.vouchers p ON (p.tenant_id, p.project_id, p.id) = ('acme', 'summer', t.id)
+), issued AS (
+    SELECT t.issued AS told, (SELECT count(*) FROM ONLY public.vouchers p WHERE (p.tenant_id, p.project_id, p.id) = ('acme', 'summer', t.id)) AS found
+    FROM mongo.told t WHERE t.issued > 0
 )
-SELECT 'vouchers' AS collection, m._id, (p.id IS NOT NULL)::integer AS parent, (c._id IS NOT NULL)::integer AS child,
-    coalesce(q.n, 0) AS quarantine, r.id IS NOT NULL AS redeemed_here, o._id IS NOT NULL AS outdated,
-    coalesce(
-        (p.code, p.redeemed, p.deleted, p.created_at, p.updated_at) = (m.code, m.redeemed, m.deleted, m.created_at, m.updated_at)
-        AND p.publish = jsonb_build_object('object', 'list', 'count', m.published, 'entries', '[]'::jsonb)
-        AND (p.campaign_id, p.discount, p.validity_day_of_week, p.deleted_at)
-            IS NOT DISTINCT FROM (m.campaign_id, m.discount, m.days, CASE WHEN m.deleted THEN m.updated_at END), false) AS as_sent
-FROM mongo.vouchers m
-LEFT JOIN ONLY public.vouchers p ON (p.tenant_id, p.project_id, p.id) = ('acme', 'winter', m.id)
-LEFT JOIN public.vouchers_acme_winter c ON c._id = m._id
-LEFT JOIN open q ON (q.child, q._id) = ('vouchers_acme_winter', m._id)
-LEFT JOIN outdated o ON (o.child, o._id) = ('vouchers_acme_winter', m._id)
-LEFT JOIN redeemed r ON r.id = m.id
-UNION ALL
-SELECT 'campaigns', m._id, (p.id IS NOT NULL)::integer, (c._id IS NOT NULL)::integer, coalesce(q.n, 0), false, o._id IS NOT NULL,
-    coalesce((p.name, p.campaign_type, p.vouchers_count, p.updated_at)
-        = (m.name, 'DISCOUNT_COUPONS', m.vouchers_count, m.updated_at), false)
-FROM mongo.campaigns m
-LEFT JOIN ONLY public.campaigns p ON (p.tenant_id, p.project_id, p.id) = ('acme', 'winter', m.id)
-LEFT JOIN public.campaigns_acme_winter c ON c._id = m._id
-LEFT JOIN open q ON (q.child, q._id) = ('campaigns_acme_winter', m._id)
-LEFT JOIN outdated o ON (o.child, o._id) = ('campaigns_acme_winter', m._id);
-
-CREATE VIEW public.documents_accounted AS
-SELECT collection, documents, as_sent AS "= as sent", redeemed AS "+ redeemed here", newer AS "+ newer kept", child AS "+ in child",
-    quarantined AS "+ quarantined", documents - as_sent - redeemed - newer - child - quarantined AS lost
-FROM (
-    SELECT collection, count(*) AS documents,
-        count(*) FILTER (WHERE one AND parent = 1 AND as_sent) AS as_sent,
-        count(*) FILTER (WHERE one AND parent = 1 AND NOT as_sent AND redeemed_here) AS redeemed,
-        count(*) FILTER (WHERE one AND parent = 1 AND NOT as_sent AND NOT redeemed_here AND outdated) AS newer,
-        count(*) FILTER (WHERE one AND child = 1) AS child,
-        count(*) FILTER (WHERE one AND quarantine = 1) AS quarantined
-    FROM (SELECT *, parent + child + quarantine = 1 AS one FROM mongo.found) f
-    GROUP BY collection
-) s ORDER BY collection DESC;
-
--- Row by row: a write that is on another row than it should be counts as lost.
-CREATE VIEW public.writes_accounted AS
-WITH told AS (
-    SELECT what, id, count(*) AS n FROM mongo.acknowledged GROUP BY what, id
-), found AS (
-    SELECT 'redeemed' AS what, v.id, v.redeemed - m.redeemed AS n FROM public.vouchers v JOIN mongo.vouchers m ON m.id = v.id
-    WHERE (v.tenant_id, v.project_id) = ('acme', 'winter') AND v.redeemed <> m.redeemed
+SELECT what, there_were, found, lost FROM (
+    SELECT 1 AS n, 'documents: vouchers of ' || project AS what, count(*) AS there_were, count(*) FILTER (WHERE times = 1) AS found, count(*) FILTER (WHERE times <> 1) AS lost
+    FROM mongo.found GROUP BY project
     UNION ALL
-    SELECT 'created', id, count(*) FROM public.vouchers WHERE id LIKE 'v\_new%' GROUP BY id
+    SELECT 2, 'documents: campaigns', count(*), count(p.id), count(*) - count(p.id)
+    FROM mongo.campaigns m LEFT JOIN ONLY public.campaigns p ON (p.tenant_id, p.project_id, p.id) = ('acme', m.project, m.id)
+        AND (p.name, p.vouchers_count, p.updated_at, p.campaign_type) = (m.name, m.vouchers_count, m.updated_at, 'DISCOUNT_COUPONS')
     UNION ALL
-    SELECT 'redeemed, other project', id, redeemed FROM public.vouchers WHERE tenant_id = 'globex' AND redeemed <> 0
-)
-SELECT what AS "write", coalesce(sum(t.n), 0)::bigint AS acknowledged, coalesce(sum(f.n), 0)::bigint AS found,
-    coalesce(sum(abs(coalesce(t.n, 0) - coalesce(f.n, 0))), 0)::bigint AS lost
-FROM told t FULL JOIN found f USING (what, id) GROUP BY what ORDER BY what;
+    SELECT 3, 'writes: redeemed, acknowledged', sum(told), sum(found), sum(abs(told - found)) FROM redeemed
+    UNION ALL
+    SELECT 4, 'writes: issued, acknowledged', sum(told), sum(found), sum(abs(told - found)) FROM issued
+    UNION ALL
+    SELECT 5, 'rows of globex, as they were', count(*), count(p), count(*) - count(p)
+    FROM mongo.before b LEFT JOIN ONLY public.vouchers p ON p IS NOT DISTINCT FROM ROW(b.*)::public.vouchers
+        AND (p.tenant_id, p.project_id, p.id) = (b.tenant_id, b.project_id, b.id)
+) r ORDER BY n, what;
 
-CREATE VIEW public.rows_accounted AS
-SELECT *, "rows in vouchers" - "of documents" - "created here" - "other project" AS unexplained
-FROM (SELECT
-    (SELECT count(*) FROM ONLY public.vouchers) AS "rows in vouchers",
-    (SELECT count(*) FROM mongo.found WHERE collection = 'vouchers' AND parent = 1) AS "of documents",
-    (SELECT count(DISTINCT id) FROM mongo.acknowledged WHERE what = 'created') AS "created here",
-    (SELECT count(*) FROM mongo.before WHERE tenant_id = 'globex') AS "other project") r;
+-- What must not be there: rows that nobody sent or wrote, rows outside the parent, children, open cases.
+CREATE VIEW public.left_over AS
+SELECT (SELECT count(*) FROM ONLY public.vouchers) - (SELECT count(*) FROM mongo.before_vouchers) - (SELECT count(*) FROM mongo.before)
+        - (SELECT count(*) FROM mongo.told WHERE issued > 0) AS "rows nobody wrote",
+    (SELECT count(*) FROM pg_inherits WHERE inhparent IN ('public.vouchers'::regclass, 'public.campaigns'::regclass)) AS children,
+    (SELECT count(*) FROM vm_quarantine WHERE settled_at IS NULL) AS quarantine,
+    (SELECT count(*) FROM vm_anomaly WHERE resolved_at IS NULL) AS anomalies;
