@@ -1045,12 +1045,15 @@ CREATE TABLE vm_feed_seen (
     child regclass NOT NULL,
     pid integer NOT NULL,
     last_at timestamptz NOT NULL,
-    PRIMARY KEY (child, pid)
+    first_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    PRIMARY KEY (child, pid, first_at)
 );
 COMMENT ON TABLE vm_feed_seen IS 'when a feed last wrote to the child of a project, to about a second; nothing is lost with it';
 COMMENT ON COLUMN vm_feed_seen.child IS 'child table';
 COMMENT ON COLUMN vm_feed_seen.pid IS 'the server process that the feed used, so that two never wait for each other';
 COMMENT ON COLUMN vm_feed_seen.last_at IS 'when its last statement began';
+COMMENT ON COLUMN vm_feed_seen.first_at IS
+'when the row was written first: another one, while a prepared transaction of the same process still holds the first';
 
 --
 -- src/pg/migrate.cpp
