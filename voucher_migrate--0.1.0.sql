@@ -1045,12 +1045,15 @@ CREATE TABLE vm_feed_seen (
     child regclass NOT NULL,
     pid integer NOT NULL,
     last_at timestamptz NOT NULL,
-    PRIMARY KEY (child, pid)
+    first_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    PRIMARY KEY (child, pid, first_at)
 );
 COMMENT ON TABLE vm_feed_seen IS 'when a feed last wrote to the child of a project, to about a second; nothing is lost with it';
 COMMENT ON COLUMN vm_feed_seen.child IS 'child table';
 COMMENT ON COLUMN vm_feed_seen.pid IS 'the server process that the feed used, so that two never wait for each other';
 COMMENT ON COLUMN vm_feed_seen.last_at IS 'when its last statement began';
+COMMENT ON COLUMN vm_feed_seen.first_at IS
+'when the row was written first: another one, while a prepared transaction of the same process still holds the first';
 
 --
 -- src/pg/migrate.cpp
@@ -1216,7 +1219,10 @@ SELECT p.tenant, p.project, a.entity,
         WHEN e.switch_at IS NULL THEN CASE
             WHEN e.source_check_at IS NULL THEN 'source_check'
             WHEN e.prepare_at IS NULL THEN 'prepare'
-            WHEN e.feed_start_at IS NULL AND NOT w.written THEN 'feed_start'
+            WHEN e.feed_start_at IS NULL AND (NOT w.written OR EXISTS (SELECT FROM vm_history y
+                WHERE y.tenant OPERATOR(pg_catalog.=) e.tenant AND y.project OPERATOR(pg_catalog.=) e.project
+                AND y.entity OPERATOR(pg_catalog.=) e.entity AND y.step OPERATOR(pg_catalog.=) 'feed_start_back'
+                AND y.done_at OPERATOR(pg_catalog.>) e.prepare_at)) THEN 'feed_start'
             WHEN e.check_at IS NULL THEN 'check'
             WHEN o.early AND e.move_at IS NULL AND w.written THEN 'move'
             WHEN NOT o.early AND a.closed IS NOT NULL AND e.move_closed_at IS NULL AND w.written THEN 'move_closed'
@@ -1511,6 +1517,8 @@ AS 'MODULE_PATHNAME' LANGUAGE C ROWS 5;
 COMMENT ON FUNCTION vm_switch_back(text, text, text, text, boolean, integer) IS
 'switch a project''s applications back to MongoDB; what they wrote to PostgreSQL meanwhile stays there only
 
+Movers of its children stop. Once rows have moved since the switch, or the feed was stopped, a WARNING says that the
+ feed has to begin anew, and the next switch comes after that.
 tenant: tenant
 project: project
 entity: the entity, and the one a row is about; NULL: all of the project''s

@@ -208,11 +208,12 @@ SELECT entity, written_since, switched_at FROM vm_switch_back('T', 'P', reason =
 ROLLBACK;
 UPDATE vm_project_entity SET feed_stop_at = now();
 SELECT entity, written_since FROM vm_switch_back('T', 'P', 'vouchers', 'prices are wrong', count_written => false);
-SELECT step, entity, passed, found, override_reason FROM vm_history ORDER BY history_id DESC LIMIT 1;
+SELECT step, entity, passed, found, override_reason FROM vm_history ORDER BY history_id DESC LIMIT 2;
 SELECT entity, switched FROM vm_flag ORDER BY 1;
 SELECT entity, switch_at IS NOT NULL AS switched FROM vm_project_entity ORDER BY 1;
 SELECT entity FROM vm_switch_back('T', 'P', 'vouchers', 'again');
--- And once more over to PostgreSQL.
+-- And once more over to PostgreSQL, with a feed that has begun anew.
+SELECT vm_record_step('T', 'P', 'feed_start', 'loaded once more', 'vouchers');
 DELETE FROM "Prod".staged_v WHERE _id LIKE 'bad%';
 SELECT entity, rows_staged, warnings FROM vm_switch('T', 'P', quiet_seconds => 0);
 SELECT vm_is_switched('T', 'P', 'vouchers');

@@ -124,17 +124,13 @@ static void RecordVerdict(const ProjectKey* key, const Verdict* verdict) {
 }
 
 // A feed that was started outside shows by what it writes. Who may not read the child is told so by vm_check.
-static bool FeedIsSeen(const ProjectKey* key, const ProjectEntity* entity) {
-    EntityFacts facts = FactsOf(key, entity);
-    return facts.feed_at != 0 || facts.quarantined > 0 || ChildHas(entity->child, "true") != Known::No;
-}
-
 static void RequireFeeds(const ProjectKey* key, List* entities, const char* asked) {
     List* unseen = NIL;
     ListCell* cell;
     foreach (cell, entities) {
         ProjectEntity* entity = (ProjectEntity*)lfirst(cell);
-        if (!entity->done[(int)Step::FeedStart] && !FeedIsSeen(key, entity)) unseen = lappend(unseen, entity);
+        if (!entity->done[(int)Step::FeedStart] && FeedIsSeen(key, entity) == Known::No)
+            unseen = lappend(unseen, entity);
     }
     if (unseen == NIL) return;
     bool all = list_length(unseen) == list_length(entities);

@@ -80,9 +80,7 @@ static bool IsDone(const ProjectKey* key, const Planned* planned, const ProjectE
     if (!planned->after_switch && Recorded(entity, Step::Switch)) return true;
     switch (step) {
         case Step::Prepare: return recorded && HasChild(entity);
-        case Step::FeedStart:
-            return recorded || FactsOf(key, entity).feed_at != 0 ||
-                   ChildHas(entity->child, "true") == Known::Yes;
+        case Step::FeedStart: return recorded || FeedIsSeen(key, entity) == Known::Yes;
         case Step::MoveClosed:
             // Rows without a document do not move.
             return NoneLeft(entity, psprintf("(%s\n) AND _doc IS NOT NULL", entity->parent.closed), recorded);
@@ -215,15 +213,22 @@ static void ExplainMove(const ProjectKey* key, const ProjectEntity* entity, Answ
             QualifiedName(entity->child));
 }
 
+static char* StartFeed(const ProjectKey* key, List* missing) {
+    bool again = false;
+    ListCell* cell;
+    foreach (cell, missing)
+        again |= FeedWasLost(key->schema, key->tenant, key->project, (const ProjectEntity*)lfirst(cell));
+    return psprintf("%s: SELECT %s(%s, %s);",
+                    again ? "let the feed load the collection once more" : "start the feed",
+                    CallName(key->schema, "vm_feed_task"), quote_literal_cstr(key->tenant),
+                    quote_literal_cstr(key->project));
+}
+
 // Why not yet, and what to do outside before.
 static void Explain(const ProjectKey* key, Step step, List* missing, Answer* answer) {
     switch (step) {
         case Step::SourceCheck: answer->do_first = SourceScripts(key->schema, missing); return;
-        case Step::FeedStart:
-            answer->do_first =
-                psprintf("start the feed: SELECT %s(%s, %s);", CallName(key->schema, "vm_feed_task"),
-                         quote_literal_cstr(key->tenant), quote_literal_cstr(key->project));
-            return;
+        case Step::FeedStart: answer->do_first = StartFeed(key, missing); return;
         case Step::FeedStop: answer->do_first = pstrdup("stop the feed and remove its task"); return;
         case Step::Check: ExplainCheck(key, missing, answer); return;
         case Step::MoveClosed:

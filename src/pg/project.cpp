@@ -161,7 +161,60 @@ void TakeBackStep(Oid schema, const char* tenant, const char* project, const cha
     WriteHistory(schema, tenant, project, entity, psprintf("%s_back", WordOf(step)), true, NULL, reason,
                  user);
     ClearStep(schema, tenant, project, entity, step);
-    // What was found after that switch says nothing of the next one.
-    if (step == Step::Switch) ClearStep(schema, tenant, project, entity, Step::AnomalyCheck);
     LeaveAsOwner(owner);
+}
+
+// Whether rows have moved since the switch, or are moving. As the owner.
+static bool HasMovedSince(Oid schema, const SqlArg* args) {
+    return RunSql(psprintf(
+                      "SELECT true FROM %s e WHERE tenant = $1 AND project = $2 AND entity = $3 AND (EXISTS "
+                      "(SELECT FROM %s b WHERE b.child = e.child AND b.moved_at >= e.switch_at AND "
+                      "b.inserted + b.updated > 0) OR EXISTS (SELECT FROM %s p WHERE p.child = e.child AND "
+                      "p.ended_at IS NULL AND p.state IN ('running', 'waiting')))",
+                      ExtensionName(schema, "vm_project_entity"), ExtensionName(schema, "vm_move_batches"),
+                      ExtensionName(schema, "vm_progress")),
+                  args, 3, 1)
+        .found;
+}
+
+const char* TakeBackSwitch(Oid schema, const char* tenant, const char* project, const ProjectEntity* entity,
+                           const char* reason) {
+    const char* name = entity->parent.entity;
+    SqlArg args[] = {TextArg(tenant), TextArg(project), TextArg(name)};
+    const char* lost = NULL;
+    AsOwner owner = EnterAsOwner(schema);
+    if (entity->done[(int)Step::FeedStop])
+        lost = "It was stopped, and what is written to MongoDB does not arrive.";
+    else if (HasMovedSince(schema, args))
+        lost =
+            "Rows have moved since the switch, and a change of their documents does not find them in the "
+            "child.";
+    LeaveAsOwner(owner);
+    TakeBackStep(schema, tenant, project, name, Step::Switch, reason);
+    if (lost != NULL) TakeBackStep(schema, tenant, project, name, Step::FeedStart, lost);
+    owner = EnterAsOwner(schema);
+    if (lost != NULL) ClearStep(schema, tenant, project, name, Step::Check);
+    // What was found and done after that switch says nothing of the next one.
+    const Step later[] = {Step::AnomalyCheck, Step::Move, Step::FeedStop};
+    for (Step step : later) ClearStep(schema, tenant, project, name, step);
+    LeaveAsOwner(owner);
+    // A mover at work asks again whether it may.
+    if (SearchSysCacheExists1(RELOID, ObjectIdGetDatum(entity->child)))
+        CacheInvalidateRelcacheByRelid(entity->child);
+    return lost;
+}
+
+bool FeedWasLost(Oid schema, const char* tenant, const char* project, const ProjectEntity* entity) {
+    if (entity->done[(int)Step::FeedStart]) return false;
+    SqlArg args[] = {TextArg(tenant), TextArg(project), TextArg(entity->parent.entity)};
+    AsOwner owner = EnterAsOwner(schema);
+    bool lost =
+        RunSql(psprintf("SELECT true FROM %s e JOIN %s h USING (tenant, project, entity) WHERE tenant = $1 "
+                        "AND project = $2 AND entity = $3 AND h.step = 'feed_start_back' AND h.done_at > "
+                        "e.prepare_at LIMIT 1",
+                        ExtensionName(schema, "vm_project_entity"), ExtensionName(schema, "vm_history")),
+               args, 3, 1)
+            .found;
+    LeaveAsOwner(owner);
+    return lost;
 }

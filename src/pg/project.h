@@ -49,7 +49,15 @@ List* ProjectEntities(Oid schema, const char* tenant, const char* project, const
 void RecordStep(Oid schema, const char* tenant, const char* project, const char* entity, Step step,
                 bool passed, const char* found, const char* override_reason);
 
-// A step is not done any more: of a switch that is taken back, which takes anomaly_check with it. The reason
-// is for vm_history.
+// A step is not done any more. The reason is for vm_history.
 void TakeBackStep(Oid schema, const char* tenant, const char* project, const char* entity, Step step,
                   const char* reason);
+
+// The same for the switch, and with it for what comes after it. If the feed cannot go on where it is, the
+// start of the feed is taken back too, and why is returned; else NULL. Movers at work stop.
+const char* TakeBackSwitch(Oid schema, const char* tenant, const char* project, const ProjectEntity* entity,
+                           const char* reason);
+
+// Whether the start of the feed was taken back of this child: that a feed has written to it says nothing
+// then.
+bool FeedWasLost(Oid schema, const char* tenant, const char* project, const ProjectEntity* entity);

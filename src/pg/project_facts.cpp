@@ -57,3 +57,10 @@ Known ChildHas(Oid child, const char* condition) {
 bool HasChild(const ProjectEntity* entity) {
     return OidIsValid(entity->child) && get_rel_name(entity->child) != NULL;
 }
+
+Known FeedIsSeen(const ProjectKey* key, const ProjectEntity* entity) {
+    if (FeedWasLost(key->schema, key->tenant, key->project, entity)) return Known::No;
+    EntityFacts facts = FactsOf(key, entity);
+    if (facts.feed_at != 0 || facts.quarantined > 0) return Known::Yes;
+    return ChildHas(entity->child, "true");
+}

@@ -23,3 +23,7 @@ Known ChildHas(Oid child, const char* condition);
 
 // Whether the child is there: it may have been dropped by hand.
 bool HasChild(const ProjectEntity* entity);
+
+// Whether a feed has written to the child, that the feed's start need not be on record. No, if it has to
+// begin anew.
+Known FeedIsSeen(const ProjectKey* key, const ProjectEntity* entity);

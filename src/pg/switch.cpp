@@ -225,15 +225,21 @@ static char* HolderOf(const Switch* s) {
         SqlArg args[] = {OidArg(OIDOID, RelationGetRelid(s->children[i].rel))};
         SafePath path = EnterSafePath();
         SqlResult row = RunSql(
-            "SELECT format('Process %s (%s) holds %s on it, in a transaction that began %s s ago.', l.pid, "
+            "SELECT CASE WHEN l.pid IS NULL "
+            "THEN format('Prepared transaction %L holds %s on it, since %s s.', p.gid, l.mode, "
+            "round(extract(epoch FROM clock_timestamp() - p.prepared), 1)) "
+            "ELSE format('Process %s (%s) holds %s on it, in a transaction that began %s s ago.', l.pid, "
             "coalesce(nullif(a.application_name, ''), a.backend_type, 'unknown'), l.mode, "
-            "coalesce(round(extract(epoch FROM clock_timestamp() - a.xact_start), 1)::text, '?')) "
-            "FROM pg_locks l LEFT JOIN pg_stat_activity a ON a.pid = l.pid WHERE l.locktype = 'relation' AND "
-            "l.database = (SELECT oid FROM pg_database WHERE datname = current_database()) AND l.relation = "
-            "$1 "
-            "AND l.granted AND l.pid <> pg_backend_pid() AND l.mode IN ('RowExclusiveLock', "
+            "coalesce(round(extract(epoch FROM clock_timestamp() - a.xact_start), 1)::text, '?')) END "
+            "FROM pg_locks l LEFT JOIN pg_stat_activity a ON a.pid = l.pid "
+            "LEFT JOIN pg_locks t ON l.pid IS NULL AND t.pid IS NULL AND t.locktype = 'transactionid' "
+            "AND t.virtualtransaction = l.virtualtransaction "
+            "LEFT JOIN pg_prepared_xacts p ON p.transaction = t.transactionid "
+            "WHERE l.locktype = 'relation' AND l.relation = $1 "
+            "AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database()) "
+            "AND l.granted AND l.pid IS DISTINCT FROM pg_backend_pid() AND l.mode IN ('RowExclusiveLock', "
             "'ShareUpdateExclusiveLock', 'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock') "
-            "ORDER BY a.xact_start LIMIT 1",
+            "ORDER BY coalesce(p.prepared, a.xact_start) LIMIT 1",
             args, 1, 1);
         LeaveSafePath(path);
         if (row.found) return TextDatumGetCString(row.value[0]);

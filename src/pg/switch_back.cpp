@@ -75,7 +75,7 @@ static void CountRows(void* arg) {
     count->counted = true;
 }
 
-static void Warn(const Count* count, const ErrorData* error, bool feed_stopped) {
+static void Warn(const Count* count, const ErrorData* error) {
     StringInfoData detail;
     initStringInfo(&detail);
     if (count->counted)
@@ -91,15 +91,24 @@ static void Warn(const Count* count, const ErrorData* error, bool feed_stopped) 
     else
         appendStringInfo(&detail, "How many rows that is %s.",
                          count->wanted ? "cannot be told by the mapping" : "was not counted");
-    if (feed_stopped)
-        appendStringInfoString(&detail,
-                               " The feed was stopped: what is written to MongoDB does not arrive any more.");
     ereport(
         WARNING,
         (errmsg("what was written to %s of project %s of tenant %s since %s is not in MongoDB",
                 count->parent->entity, count->project, count->tenant, timestamptz_to_str(count->since)),
          errdetail("%s", detail.data),
          errhint("Write it there before anybody relies on it, or before this transaction is committed.")));
+}
+
+static void WarnFeed(Oid schema, const char* tenant, const char* project, const ProjectEntity* entity,
+                     const char* why) {
+    ereport(WARNING,
+            (errmsg("the feed of %s of project %s of tenant %s has to begin anew", entity->parent.entity,
+                    project, tenant),
+             errdetail("%s", why),
+             errhint("Before the next switch let it load the collection once more, then: SELECT %s(%s, %s, "
+                     "'feed_start', entity => %s);",
+                     ExtensionName(schema, "vm_record_step"), quote_literal_cstr(tenant),
+                     quote_literal_cstr(project), quote_literal_cstr(entity->parent.entity))));
 }
 
 static void PutBack(ReturnSetInfo* result, const Count* count, TimestampTz back_at) {
@@ -113,7 +122,9 @@ extern "C" {
 
 // vm_switch_back(tenant, project, entity, reason, count_written, lock_timeout_ms) → (entity, written_since,
 // switched_at, switched_back_at). Entity NULL: all of the project's that are switched. The reason is
-// required. Errors: 22004, 22023 without one; 55P03 if another session is at work on the project.
+// required. Never refused because of how far the project is: once rows have moved or the feed has stopped, a
+// WARNING says that the feed has to begin anew, and that comes before the next switch. Movers stop. Errors:
+// 22004, 22023 without one; 55P03 if another session is at work on the project.
 Datum vm_switch_back(PG_FUNCTION_ARGS) {
     RequireArguments(fcinfo, 2);
     RequireArgument(fcinfo, 3);
@@ -141,11 +152,12 @@ Datum vm_switch_back(PG_FUNCTION_ARGS) {
             continue;
         }
         TimestampTz back = WriteFlag(schema, tenant, project, entity->parent.entity, false);
-        TakeBackStep(schema, tenant, project, entity->parent.entity, Step::Switch, reason);
+        const char* lost = TakeBackSwitch(schema, tenant, project, entity, reason);
         // It must not fail because something cannot be counted.
         Count count = {schema, tenant, project, &entity->parent, since, PG_GETARG_BOOL(4), false, 0};
         ErrorData* error = count.wanted ? RunCaught(CountRows, &count) : NULL;
-        Warn(&count, error, entity->done[(int)Step::FeedStop]);
+        Warn(&count, error);
+        if (lost != NULL) WarnFeed(schema, tenant, project, entity, lost);
         PutBack((ReturnSetInfo*)fcinfo->resultinfo, &count, back);
     }
     return (Datum)0;

@@ -1,5 +1,6 @@
 // What stands in the way of a switch: steps that are not done, and what the checks of the children find.
 #include "pg/check_condition.h"
+#include "pg/project_facts.h"
 #include "pg/sealed.h"
 #include "pg/switch.h"
 #include "pg/tables.h"
@@ -66,18 +67,8 @@ static bool HasRow(const Switch* s, int i, const char* condition) {
 }
 
 static bool FeedWasSeen(const Switch* s, int i) {
-    SqlArg args[] = {OidArg(REGCLASSOID, s->entities[i]->child)};
-    AsOwner owner = EnterAsOwner(s->schema);
-    bool seen = RunSql(psprintf("SELECT true FROM %s WHERE child = $1 LIMIT 1",
-                                ExtensionName(s->schema, "vm_feed_seen")),
-                       args, 1, 1)
-                    .found;
-    LeaveAsOwner(owner);
-    if (seen) return true;
-    SafePath path = EnterSafePath();
-    seen = RunSql(psprintf("SELECT true FROM ONLY %s LIMIT 1", s->children[i].name), NULL, 0, 1).found;
-    LeaveSafePath(path);
-    return seen;
+    ProjectKey key = {s->schema, s->tenant, s->project};
+    return FeedIsSeen(&key, s->entities[i]) == Known::Yes;
 }
 
 static char* RecordCall(const Switch* s, Step step, const char* found) {
@@ -102,10 +93,12 @@ static void CheckOrderOf(const Switch* s, int i, Objections* objections) {
                         RecordCall(s, Step::SourceCheck, ", 'clean'")));
     if (!entity->done[(int)Step::FeedStart] && !FeedWasSeen(s, i))
         Object(objections, s, i, found,
-               psprintf("no feed was recorded or seen, and child %s is empty", child),
+               FeedWasLost(s->schema, s->tenant, s->project, entity)
+                   ? pstrdup("its feed has to begin anew since it was switched back")
+                   : psprintf("no feed was recorded or seen, and child %s is empty", child),
                psprintf("Start the feed, then %s", RecordCall(s, Step::FeedStart, "")));
     if (parent->active_before_switch) {
-        if (!entity->done[(int)Step::Move])
+        if (!entity->done[(int)Step::Move] && ChildHas(entity->child, "true") != Known::No)
             Object(objections, s, i, found,
                    psprintf("its rows move before the switch, and child %s was not moved", child),
                    MoveCall(s, i, NULL));

@@ -7,8 +7,8 @@ use lib $FindBin::RealBin;
 use Test::More;
 use VmTest;
 
-my $publisher = new_cluster('publisher', allows_streaming => 'logical');
-my $subscriber = new_cluster('subscriber', allows_streaming => 'logical');
+my $publisher = new_cluster('publisher', allows_streaming => 'logical', conf => "max_prepared_transactions = 10\n");
+my $subscriber = new_cluster('subscriber', allows_streaming => 'logical', conf => "max_prepared_transactions = 10\n");
 
 # The publisher knows documents only; the names are those of the subscriber's child.
 $publisher->safe_psql('postgres', <<'SQL');
@@ -109,6 +109,31 @@ is( $subscriber->safe_psql('postgres', "SELECT kind, incoming->>'code', stored->
 ok($subscriber->log_contains(qr/WARNING:  CAREFUL ANOMALY DETECTED - ID: 5dea38500+1, /), '… and is in the log');
 is( $subscriber->safe_psql('postgres', 'SELECT apply_error_count, sync_error_count FROM pg_stat_subscription_stats'),
 	'0|0', 'the subscription never failed');
+
+# Transactions that are prepared and stay so: the apply worker prepares them too, and goes on. The child is a project's, so
+# that the feed is noted.
+$subscriber->safe_psql('postgres', <<'SQL');
+DROP SUBSCRIPTION documents;
+SELECT vm_register_parent('voucher', 'careful', 'voucher');
+SELECT vm_add_project('acme', 'shop');
+INSERT INTO vm_project_entity (tenant, project, entity, child, prepare_at) VALUES ('acme', 'shop', 'voucher', 'feed', now());
+SQL
+$subscriber->safe_psql('postgres', "CREATE SUBSCRIPTION prepared CONNECTION '@{[ $publisher->connstr ]} dbname=postgres' "
+	  . 'PUBLICATION documents WITH (two_phase = true, copy_data = false)');
+$subscriber->wait_for_subscription_sync($publisher, 'prepared');
+for my $n (11 .. 13)
+{
+	sleep 1;
+	$publisher->safe_psql('postgres', "BEGIN; INSERT INTO feed (_id, _doc) VALUES ('@{[ oid_of($n) ]}', '@{[ doc($n, 0, 'prepared') ]}'); PREPARE TRANSACTION 'n$n'");
+}
+$publisher->wait_for_catchup('prepared');
+is($subscriber->safe_psql('postgres', 'SELECT count(*) FROM pg_prepared_xacts'), '3', 'prepared transactions do not wait for each other');
+$publisher->safe_psql('postgres', "COMMIT PREPARED 'n$_'") for 11 .. 13;
+sleep 1;
+publish(14, doc(14, 0, 'after'));
+$publisher->wait_for_catchup('prepared');
+is( $subscriber->safe_psql('postgres', q{SELECT count(*) FROM feed WHERE code IN ('prepared', 'after')}), '4', '… and all arrive');
+is($subscriber->safe_psql('postgres', q{SELECT count(*), count(DISTINCT pid), max(last_at) > now() - interval '10 s' FROM vm_feed_seen}), '3|1|t', '… and the feed is noted');
 
 server_survived($subscriber);
 $subscriber->stop;

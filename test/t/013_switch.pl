@@ -9,7 +9,7 @@ use Test::More;
 use MoveTest;
 use VmTest;
 
-my $node = new_cluster('primary', allows_streaming => 'logical', conf => "autovacuum_naptime = 1\n");
+my $node = new_cluster('primary', allows_streaming => 'logical', conf => "autovacuum_naptime = 1\nmax_prepared_transactions = 2\n");
 create_shop($node);
 $node->safe_psql('postgres', <<SQL);
 SELECT vm_create_child('shop', 'shop', 'T', 'Q', 'other');
@@ -89,6 +89,25 @@ wait_until($node, 'a patient switch waits', $waiting);
 $node->safe_psql('postgres', "SELECT pg_terminate_backend($holder)");
 end_session($application);
 is((end_session($patient))[0], 'shop|115', '… and goes on once the lock is free');
+unswitch();
+
+# A prepared transaction has no process.
+$node->safe_psql('postgres', q{BEGIN; UPDATE shop SET code = 'app' WHERE id = 'elsewhere'; PREPARE TRANSACTION 'it''s open'});
+($out, $err) = end_session(begin_session($node, switch_of(q{quiet_seconds => 0, max_wait => '0.2 s', lock_timeout_ms => 50})));
+like($err, qr/^DETAIL:  Prepared transaction 'it''s open' holds RowExclusiveLock on it, since [0-9.]+ s\.$/m, 'so is a prepared transaction');
+$node->safe_psql('postgres', q{ROLLBACK PREPARED 'it''s open'});
+
+# A switch back while rows move: the mover stops, and the feed has to begin anew.
+$node->safe_psql('postgres', switch_of('quiet_seconds => 0'));
+$node->safe_psql('postgres', 'CREATE TABLE gate (closed boolean); INSERT INTO gate VALUES (true)');
+my $mover = begin_session($node, q{CALL vm_move('feed', max_batch_size => 10, max_rows_per_second => 200, quiet => true, throttle_query => 'SELECT closed AND EXISTS (SELECT FROM vm_move_batches) FROM gate')});
+wait_until($node, 'a move has begun and waits', q{EXISTS (SELECT FROM vm_progress WHERE state = 'waiting' AND rows_done > 0)});
+($out, $err) = end_session(begin_session($node, q{SELECT entity FROM vm_switch_back('T', 'P', reason => 'wrong prices')}));
+like($err, qr/WARNING: .*the feed of shop of project P of tenant T has to begin anew\nDETAIL:  Rows have moved since the switch/, 'a switch back while rows move says that the feed has to begin anew');
+$node->safe_psql('postgres', 'UPDATE gate SET closed = false');
+like((end_session($mover))[1], qr/ERROR:  55000: move of public\.feed: shop of project P, tenant T, is not switched over yet/, '… and the mover stops');
+is($node->safe_psql('postgres', q{SELECT rows_done BETWEEN 1 AND 100, (SELECT count(*) FROM feed) + (SELECT count(*) FROM ONLY shop) FROM vm_progress}), 't|115', '… with what it had moved');
+$node->safe_psql('postgres', 'UPDATE vm_project_entity SET feed_start_at = now()');
 unswitch();
 
 # Autovacuum, which a short wait would never make give in.
