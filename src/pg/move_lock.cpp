@@ -19,3 +19,11 @@ void UnlockMove(MoveLockOn what, uint32 first, uint32 second) {
     LOCKTAG tag = TagOf(what, first, second);
     LockRelease(&tag, ExclusiveLock, true);
 }
+
+bool MoveLockIsFree(MoveLockOn what, uint32 first, uint32 second) {
+    LOCKTAG tag = TagOf(what, first, second);
+    // Shared: others who ask at the same moment are not taken for its holder.
+    if (LockAcquire(&tag, ShareLock, false, true) == LOCKACQUIRE_NOT_AVAIL) return false;
+    LockRelease(&tag, ShareLock, false);
+    return true;
+}

@@ -7,12 +7,15 @@
 enum class MoveLockOn {
     Run = 30,      // a running CALL vm_move, by its number: gone when its session is
     Chunk = 31,    // a chunk of a child that a mover works on
-    Whole = 33,    // the one vm_move_whole of a database
-    Migrate = 34,  // a running CALL vm_migrate, by its number
     Place = 32,    // the right to write where a child's next move begins
+    Whole = 33,    // the one vm_move_whole of a database that waits for snapshots
+    Migrate = 34,  // a running CALL vm_migrate, by its number
+    Project = 35,  // a project that a CALL vm_migrate has taken, by a hash of its names
 };
 
 // Takes the lock on (first, second) without waiting; false if another session has it. `session`: held until
 // UnlockMove or the session's end, over commits and errors; else until the transaction's end.
 bool TryLockMove(MoveLockOn what, uint32 first, uint32 second, bool session);
 void UnlockMove(MoveLockOn what, uint32 first, uint32 second);
+// Whether nobody has it. Within a transaction.
+bool MoveLockIsFree(MoveLockOn what, uint32 first, uint32 second);
