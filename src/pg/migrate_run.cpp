@@ -22,18 +22,33 @@ static const char* RoleOrNull(void) {
     return strcmp(role, "none") == 0 ? NULL : role;
 }
 
-// What SET and the client have set in this session, but for what concerns the client alone. Not within a safe
-// path, which is such a setting.
+// Of the session's settings those that its movers need too: not what concerns the client alone.
+static bool IsTakenOver(const struct config_generic* setting) {
+    static const char* const kOwn[] = {"application_name",      "client_encoding",
+                                       "client_min_messages",   "transaction_isolation",
+                                       "transaction_read_only", "transaction_deferrable"};
+    if (setting->source != PGC_S_CLIENT && setting->source != PGC_S_SESSION) return false;
+    if (setting->context != PGC_USERSET && setting->context != PGC_SUSET) return false;
+    // Such as role; a name with a dot that no library has claimed is hidden as well.
+    if ((setting->flags & GUC_NO_SHOW_ALL) && !(setting->flags & GUC_CUSTOM_PLACEHOLDER)) return false;
+    for (const char* own : kOwn)
+        if (strcmp(setting->name, own) == 0) return false;
+    return true;
+}
+
+// What SET and the client have set in this session, name=value. Not within a safe path, which is such a
+// setting.
 static SqlArg SessionSettings(void) {
-    SqlResult row = RunSql(
-        "SELECT COALESCE(pg_catalog.array_agg(pg_catalog.format('%s=%s', name, setting) ORDER BY name "
-        "USING OPERATOR(pg_catalog.<)), '{}') FROM pg_catalog.pg_settings WHERE source "
-        "OPERATOR(pg_catalog.=) ANY ('{client,session}'::pg_catalog.text[]) AND context "
-        "OPERATOR(pg_catalog.=) ANY ('{user,superuser}'::pg_catalog.text[]) AND name "
-        "OPERATOR(pg_catalog.<>) ALL ('{application_name,client_encoding,client_min_messages,"
-        "transaction_isolation,transaction_read_only,transaction_deferrable}'::pg_catalog.text[])",
-        NULL, 0, 1);
-    return SqlArg{TEXTARRAYOID, row.value[0], false};
+    int n;
+    struct config_generic** all = ConfigVariables(&n);
+    Datum* texts = (Datum*)palloc(sizeof(Datum) * n);
+    int count = 0;
+    for (int i = 0; i < n; i++)
+        if (IsTakenOver(all[i]))
+            texts[count++] = CStringGetTextDatum(
+                psprintf("%s=%s", all[i]->name, GetConfigOption(all[i]->name, false, false)));
+    ArrayType* array = construct_array(texts, count, TEXTOID, -1, false, TYPALIGN_INT);
+    return SqlArg{TEXTARRAYOID, PointerGetDatum(array), false};
 }
 
 int64 NewRun(FunctionCallInfo fcinfo, Oid schema) {
