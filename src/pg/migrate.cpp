@@ -126,7 +126,7 @@ static void TellMigration(Migration* migration) {
     migration->counts = CountProjects(migration->schema, migration->run_id);
     const MigrateCounts* counts = &migration->counts;
     int64 over = OverOf(counts);
-    if (over == migration->told_over && now - migration->told < kNoNews) return;
+    if (over == counts->all || (over == migration->told_over && now - migration->told < kNoNews)) return;
     migration->told = now;
     migration->told_over = over;
     double per_second = over * 1e6 / Max(now - migration->began, 1);

@@ -1,9 +1,5 @@
 #include "pg/move_lock.h"
 
-extern "C" {
-#include <storage/lock.h>
-}
-
 static LOCKTAG TagOf(MoveLockOn what, uint32 first, uint32 second) {
     LOCKTAG tag;
     SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, first, second, (uint16)what);
@@ -26,4 +22,20 @@ bool MoveLockIsFree(MoveLockOn what, uint32 first, uint32 second) {
     if (LockAcquire(&tag, ShareLock, false, true) == LOCKACQUIRE_NOT_AVAIL) return false;
     LockRelease(&tag, ShareLock, false);
     return true;
+}
+
+void ShareMove(MoveLockOn what) {
+    LOCKTAG tag = TagOf(what, 0, 0);
+    (void)LockAcquire(&tag, ShareLock, false, false);
+}
+
+void UnshareMove(MoveLockOn what) {
+    LOCKTAG tag = TagOf(what, 0, 0);
+    LockRelease(&tag, ShareLock, false);
+}
+
+VirtualTransactionId* MoveSharers(MoveLockOn what) {
+    LOCKTAG tag = TagOf(what, 0, 0);
+    int count;
+    return GetLockConflicts(&tag, ExclusiveLock, &count);
 }
