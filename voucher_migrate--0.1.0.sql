@@ -1106,11 +1106,8 @@ CREATE TABLE vm_migrate_project (
     mover_pid integer,
     started_at timestamptz,
     ended_at timestamptz,
-    PRIMARY KEY (run_id, number),
-    UNIQUE (run_id, tenant, project)
+    PRIMARY KEY (run_id, number)
 );
-CREATE INDEX vm_migrate_project_waiting ON vm_migrate_project (run_id, number) WHERE state = 'waiting';
-COMMENT ON INDEX vm_migrate_project_waiting IS 'the next project for a mover';
 COMMENT ON TABLE vm_migrate_project IS 'how each project came out of a CALL vm_migrate';
 COMMENT ON COLUMN vm_migrate_project.run_id IS 'the run, see vm_migrate_run';
 COMMENT ON COLUMN vm_migrate_project.number IS 'its place in the run';

@@ -7,8 +7,8 @@
 #include "pg/child_lock.h"
 #include "pg/child_rows.h"
 #include "pg/drop_child.h"
-#include "pg/project.h"
 #include "pg/move_lock.h"
+#include "pg/project.h"
 #include "pg/tables.h"
 
 extern "C" {

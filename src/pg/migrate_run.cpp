@@ -239,16 +239,19 @@ void LeaveTask(const MigrateTask* task) {
 
 bool TakeTask(const MigrateRun* run, MigrateTask* task) {
     char* table = ExtensionName(run->schema, "vm_migrate_project");
-    SqlArg args[] = {RunArg(run->run_id), {INT4OID, Int32GetDatum(MyProcPid), false}};
     for (;;) {
+        // Those before the last one are taken, too: not to be gone through again for each project.
+        SqlArg args[] = {RunArg(run->run_id),
+                         {INT4OID, Int32GetDatum(MyProcPid), false},
+                         {INT4OID, Int32GetDatum(task->number), false}};
         AsOwner owner = EnterAsOwner(run->schema);
         SqlResult row = RunSql(
-            psprintf(
-                "UPDATE %s SET state = 'running', mover_pid = $2, started_at = clock_timestamp() WHERE "
-                "run_id = $1 AND number = (SELECT number FROM %s WHERE run_id = $1 AND state = 'waiting' "
-                "ORDER BY number LIMIT 1 FOR UPDATE SKIP LOCKED) RETURNING number, tenant, project",
-                table, table),
-            args, 2, 3);
+            psprintf("UPDATE %s SET state = 'running', mover_pid = $2, started_at = clock_timestamp() WHERE "
+                     "run_id = $1 AND number = (SELECT number FROM %s WHERE run_id = $1 AND number > $3 AND "
+                     "state = 'waiting' "
+                     "ORDER BY number LIMIT 1 FOR UPDATE SKIP LOCKED) RETURNING number, tenant, project",
+                     table, table),
+            args, 3, 3);
         LeaveAsOwner(owner);
         if (!row.found) return false;
         *task = MigrateTask{DatumGetInt32(row.value[0]), TextAt(&row, 1), TextAt(&row, 2)};
