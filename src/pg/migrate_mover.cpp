@@ -117,7 +117,7 @@ void vm_migrate_mover(Datum) {
     MigrateRun run = Enter(&args);
     MemoryContext each = AllocSetContextCreate(context, "voucher_migrate project", ALLOCSET_DEFAULT_SIZES);
     MemoryContextSwitchTo(each);
-    for (MigrateTask task = {}; Take(&run, &task);) {
+    for (MigrateTask task; Take(&run, &task);) {
         MigrateEnd end = MigrateProject(&run, &task);
         Put(&run, &task, &end);
         pgstat_report_activity(STATE_IDLE, NULL);

@@ -238,20 +238,19 @@ void LeaveTask(const MigrateTask* task) {
 }
 
 bool TakeTask(const MigrateRun* run, MigrateTask* task) {
-    char* table = ExtensionName(run->schema, "vm_migrate_project");
+    SqlArg args[] = {RunArg(run->run_id), {INT4OID, Int32GetDatum(MyProcPid), false}};
     for (;;) {
-        // Those before the last one are taken, too: not to be gone through again for each project.
-        SqlArg args[] = {RunArg(run->run_id),
-                         {INT4OID, Int32GetDatum(MyProcPid), false},
-                         {INT4OID, Int32GetDatum(task->number), false}};
         AsOwner owner = EnterAsOwner(run->schema);
+        // By its number: a search for one that waits would go over all that do not.
         SqlResult row = RunSql(
-            psprintf("UPDATE %s SET state = 'running', mover_pid = $2, started_at = clock_timestamp() WHERE "
-                     "run_id = $1 AND number = (SELECT number FROM %s WHERE run_id = $1 AND number > $3 AND "
-                     "state = 'waiting' "
-                     "ORDER BY number LIMIT 1 FOR UPDATE SKIP LOCKED) RETURNING number, tenant, project",
-                     table, table),
-            args, 3, 3);
+            psprintf(
+                "WITH next AS (UPDATE %s SET taken = taken + 1 WHERE run_id = $1 RETURNING taken) "
+                "UPDATE %s p SET state = 'running', mover_pid = $2, started_at = clock_timestamp() "
+                "WHERE p.run_id = $1 AND p.number = (SELECT next.taken FROM next) AND p.state = 'waiting' "
+                "RETURNING p.number, p.tenant, p.project",
+                ExtensionName(run->schema, "vm_migrate_run"),
+                ExtensionName(run->schema, "vm_migrate_project")),
+            args, 2, 3);
         LeaveAsOwner(owner);
         if (!row.found) return false;
         *task = MigrateTask{DatumGetInt32(row.value[0]), TextAt(&row, 1), TextAt(&row, 2)};

@@ -32,9 +32,8 @@ bool CallerIsGone(int64 run_id);
 
 MigrateRun ReadRun(Oid schema, int64 run_id);
 
-// The next project after `task` that nobody has taken, in the current context; false if there is none. It is
-// locked until LeaveTask, or the end of the session. One that another run has at hand is passed over, and
-// says so.
+// The next project, in the current context; false if there is none. It is locked until LeaveTask, or the end
+// of the session. One that another run has at hand is passed over, and says so.
 bool TakeTask(const MigrateRun* run, MigrateTask* task);
 void LeaveTask(const MigrateTask* task);
 
