@@ -135,10 +135,10 @@ static void TellMigration(Migration* migration) {
                                       PrettyDuration((counts->all - over) / per_second));
     char* rest = counts->stopped + counts->failed == 0
                      ? pstrdup("")
-                     : psprintf(", " INT64_FORMAT " stopped, " INT64_FORMAT " failed", counts->stopped,
-                                counts->failed);
-    ereport(NOTICE, (errmsg(INT64_FORMAT " of " INT64_FORMAT " projects (%d %%) are done%s%s", counts->done,
-                            counts->all, (int)(100 * counts->done / counts->all), rest, pace)));
+                     : psprintf(": " INT64_FORMAT " done, " INT64_FORMAT " stopped, " INT64_FORMAT " failed",
+                                counts->done, counts->stopped, counts->failed);
+    ereport(NOTICE, (errmsg(INT64_FORMAT " of " INT64_FORMAT " projects (%d %%)%s%s", over, counts->all,
+                            (int)(100 * over / counts->all), rest, pace)));
 }
 
 // Waits a little, then sees who is still at work.

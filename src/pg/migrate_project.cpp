@@ -62,11 +62,14 @@ static char* RecordCall(const Traveller* traveller, const char* found) {
                     Literal(traveller->next.step), Literal(found), Literal(traveller->next.entity));
 }
 
+// Of a project at rest a minute is enough for who still writes: a mover has others to do.
 static char* SwitchCall(const Traveller* traveller) {
-    return psprintf("SELECT FROM %s(%s, %s, %s, quiet_seconds => %s)",
-                    ExtensionName(traveller->run->schema, "vm_switch"), Literal(traveller->task->tenant),
-                    Literal(traveller->task->project), Literal(traveller->next.entity),
-                    traveller->run->quiet_seconds);
+    const char* quiet = traveller->run->quiet_seconds;
+    return psprintf(
+        "SELECT FROM %s(%s, %s, %s, quiet_seconds => %s, max_wait => pg_catalog.make_interval("
+        "secs => %s OPERATOR(pg_catalog.+) 60))",
+        ExtensionName(traveller->run->schema, "vm_switch"), Literal(traveller->task->tenant),
+        Literal(traveller->task->project), Literal(traveller->next.entity), quiet, quiet);
 }
 
 // The child of the entity at hand; InvalidOid if there is none.

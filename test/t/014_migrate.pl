@@ -168,6 +168,23 @@ like($err, qr/1 of 1 projects are done/, 'and done once it has gone');
 ask(q{ALTER ROLE vm_dba RESET lock_timeout});
 
 #
+# A project that is being written to
+#
+load('busy', 1, 5);
+my $writer = begin_session($node, 'BEGIN', q{INSERT INTO shop.voucher_busy_p1 (_id, _doc) VALUES ('late', '{"id":"busy-p1-late","updated_at":{"$date":1600000000000}}')},
+	'SELECT pg_sleep(600)', 'ROLLBACK');
+wait_until($node, 'a feed is in the middle of a transaction', "EXISTS (SELECT FROM pg_stat_activity WHERE wait_event = 'PgSleep')");
+$call = begin_call("CALL vm_migrate('tenant = ''busy''', whole => true, $whole_way)");
+wait_until($node, 'the switch waits for it', "EXISTS (SELECT FROM vm_migrate_progress WHERE (tenant, state, step) = ('busy', 'running', 'switch'))");
+sleep 1;
+is(ask("SELECT step FROM vm_migrate_progress WHERE tenant = 'busy'"), 'switch', 'and goes on waiting');
+ask(q{SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE wait_event = 'PgSleep'});
+end_session($writer);
+($out, $err) = end_session($call);
+like($err, qr/1 of 1 projects are done/, 'until it has ended');
+moved('busy', 5, 'its rows have moved');
+
+#
 # vm_pause_move, vm_stop_move, a cancelled CALL
 #
 load('paused', 4, 20);
