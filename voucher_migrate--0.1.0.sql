@@ -1070,11 +1070,14 @@ CREATE TABLE vm_migrate_run (
     quiet_seconds numeric NOT NULL,
     whole boolean NOT NULL,
     role text,
-    search_path text NOT NULL,
+    settings text[] NOT NULL,
+    taken integer NOT NULL DEFAULT 0,
     started_by text NOT NULL,
     started_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     ended_at timestamptz
 );
+CREATE INDEX vm_migrate_run_open ON vm_migrate_run (run_id) WHERE ended_at IS NULL;
+COMMENT ON INDEX vm_migrate_run_open IS 'runs under way, or ended with their server';
 COMMENT ON TABLE vm_migrate_run IS 'every CALL vm_migrate';
 COMMENT ON COLUMN vm_migrate_run.run_id IS 'number of the run';
 COMMENT ON COLUMN vm_migrate_run.filter IS 'which projects were meant; NULL: all that are not finished';
@@ -1086,10 +1089,11 @@ COMMENT ON COLUMN vm_migrate_run.finish IS 'children were to be dropped, or give
 COMMENT ON COLUMN vm_migrate_run.quiet_seconds IS 'how long the feed had to be quiet before a switch';
 COMMENT ON COLUMN vm_migrate_run.whole IS 'children were moved by vm_move_whole';
 COMMENT ON COLUMN vm_migrate_run.role IS 'role that was set; NULL: the session''s user';
-COMMENT ON COLUMN vm_migrate_run.search_path IS 'the caller''s search_path';
+COMMENT ON COLUMN vm_migrate_run.settings IS 'what was set in the caller''s session, name=value; its movers have it, too';
+COMMENT ON COLUMN vm_migrate_run.taken IS 'number of the last project that a mover has taken, or asked for';
 COMMENT ON COLUMN vm_migrate_run.started_by IS 'who called';
 COMMENT ON COLUMN vm_migrate_run.started_at IS 'when it began';
-COMMENT ON COLUMN vm_migrate_run.ended_at IS 'when it ended; NULL: it has not, or was ended';
+COMMENT ON COLUMN vm_migrate_run.ended_at IS 'when it ended; NULL: it is under way, or its session is gone';
 SELECT pg_catalog.pg_extension_config_dump('vm_migrate_run', '');
 SELECT pg_catalog.pg_extension_config_dump('vm_migrate_run_run_id_seq', '');
 
@@ -1100,15 +1104,15 @@ CREATE TABLE vm_migrate_project (
     project text NOT NULL,
     state text NOT NULL DEFAULT 'waiting' CHECK (state IN ('waiting', 'running', 'done', 'stopped', 'failed')),
     step text,
+    entity text,
+    step_at timestamptz,
     why text,
+    hint text,
     mover_pid integer,
     started_at timestamptz,
     ended_at timestamptz,
-    PRIMARY KEY (run_id, number),
-    UNIQUE (run_id, tenant, project)
+    PRIMARY KEY (run_id, number)
 );
-CREATE INDEX vm_migrate_project_waiting ON vm_migrate_project (run_id, number) WHERE state = 'waiting';
-COMMENT ON INDEX vm_migrate_project_waiting IS 'the next project for a mover';
 COMMENT ON TABLE vm_migrate_project IS 'how each project came out of a CALL vm_migrate';
 COMMENT ON COLUMN vm_migrate_project.run_id IS 'the run, see vm_migrate_run';
 COMMENT ON COLUMN vm_migrate_project.number IS 'its place in the run';
@@ -1116,12 +1120,57 @@ COMMENT ON COLUMN vm_migrate_project.tenant IS 'tenant';
 COMMENT ON COLUMN vm_migrate_project.project IS 'project';
 COMMENT ON COLUMN vm_migrate_project.state IS
 'waiting, running, done; stopped: something has to be done first; failed: a step raised an error';
-COMMENT ON COLUMN vm_migrate_project.step IS 'the step it is at';
-COMMENT ON COLUMN vm_migrate_project.why IS 'why it got no further';
+COMMENT ON COLUMN vm_migrate_project.step IS 'the step it is at, or would be next';
+COMMENT ON COLUMN vm_migrate_project.entity IS 'entity of that step; NULL: all';
+COMMENT ON COLUMN vm_migrate_project.step_at IS 'since when it is at that step';
+COMMENT ON COLUMN vm_migrate_project.why IS 'why it got no further; while it runs, why the step is tried again';
+COMMENT ON COLUMN vm_migrate_project.hint IS 'what to do about it';
 COMMENT ON COLUMN vm_migrate_project.mover_pid IS 'process of its mover';
 COMMENT ON COLUMN vm_migrate_project.started_at IS 'when a mover took it';
 COMMENT ON COLUMN vm_migrate_project.ended_at IS 'when the mover was done with it';
 SELECT pg_catalog.pg_extension_config_dump('vm_migrate_project', '');
+
+CREATE VIEW vm_migrate_progress AS
+SELECT p.run_id, p.tenant, p.project,
+    CASE WHEN p.ended_at IS NULL AND p.run_id OPERATOR(pg_catalog.<>) ALL (
+        SELECT l.classid::bigint OPERATOR(pg_catalog.<<) 32 OPERATOR(pg_catalog.|) l.objid::bigint
+        FROM pg_catalog.pg_locks l WHERE l.locktype OPERATOR(pg_catalog.=) 'advisory'
+        AND l.mode OPERATOR(pg_catalog.=) 'ExclusiveLock' AND l.database OPERATOR(pg_catalog.=)
+            (SELECT d.oid FROM pg_catalog.pg_database d WHERE d.datname OPERATOR(pg_catalog.=) pg_catalog.current_database())
+        AND l.objsubid OPERATOR(pg_catalog.=) 34)
+    THEN 'interrupted' ELSE p.state END AS state,
+    p.step, p.entity, m.percent, m.eta,
+    CASE WHEN p.state OPERATOR(pg_catalog.=) 'running' THEN
+        pg_catalog.date_trunc('second', pg_catalog.clock_timestamp() OPERATOR(pg_catalog.-) p.step_at) END AS at_it,
+    coalesce(p.why, m.waits_for) AS why, p.hint, p.mover_pid,
+    pg_catalog.date_trunc('second', p.started_at) AS started_at, pg_catalog.date_trunc('second', p.ended_at) AS ended_at
+FROM vm_migrate_project p
+LEFT JOIN vm_project_entity e ON p.state OPERATOR(pg_catalog.=) 'running'
+    AND p.step OPERATOR(pg_catalog.=) ANY (ARRAY['move_closed', 'move'])
+    AND e.tenant OPERATOR(pg_catalog.=) p.tenant AND e.project OPERATOR(pg_catalog.=) p.project
+    AND e.entity OPERATOR(pg_catalog.=) p.entity
+LEFT JOIN LATERAL (
+    SELECT v.percent, v.eta, v.waits_for FROM vm_progress v
+    WHERE v.child OPERATOR(pg_catalog.=) e.child AND v.ended_at IS NULL AND v.started_at OPERATOR(pg_catalog.>=) p.step_at
+    ORDER BY v.move_id DESC LIMIT 1
+) m ON true
+ORDER BY p.run_id, p.number;
+COMMENT ON VIEW vm_migrate_progress IS 'every project of every CALL vm_migrate: where it is, and why it got no further';
+COMMENT ON COLUMN vm_migrate_progress.run_id IS 'the run, see vm_migrate_run';
+COMMENT ON COLUMN vm_migrate_progress.tenant IS 'tenant';
+COMMENT ON COLUMN vm_migrate_progress.project IS 'project';
+COMMENT ON COLUMN vm_migrate_progress.state IS
+'waiting, running, done; stopped: something has to be done first; failed: a step raised an error; interrupted: the session that called is gone';
+COMMENT ON COLUMN vm_migrate_progress.step IS 'the step it is at, or would be next';
+COMMENT ON COLUMN vm_migrate_progress.entity IS 'entity of that step; NULL: all';
+COMMENT ON COLUMN vm_migrate_progress.percent IS 'of a move: rows done of rows estimated';
+COMMENT ON COLUMN vm_migrate_progress.eta IS 'of a move: time left';
+COMMENT ON COLUMN vm_migrate_progress.at_it IS 'how long it has been at the step; NULL: nobody is at work on it';
+COMMENT ON COLUMN vm_migrate_progress.why IS 'why it got no further; while it runs, what it waits for, or why the step is tried again';
+COMMENT ON COLUMN vm_migrate_progress.hint IS 'what to do about it';
+COMMENT ON COLUMN vm_migrate_progress.mover_pid IS 'process of its mover';
+COMMENT ON COLUMN vm_migrate_progress.started_at IS 'when a mover took it';
+COMMENT ON COLUMN vm_migrate_progress.ended_at IS 'when the mover was done with it';
 
 CREATE PROCEDURE vm_migrate(filter text DEFAULT NULL, movers integer DEFAULT 2, source_checked text DEFAULT NULL,
     feed_started text DEFAULT NULL, feed_stopped text DEFAULT NULL, finish boolean DEFAULT false, quiet_seconds numeric DEFAULT 0,
@@ -1141,6 +1190,10 @@ whole: move with vm_move_whole: half the WAL, no dead rows; a transaction with a
 quiet: no NOTICE
 Errors: 2D000 inside a transaction block, 53000 no mover could be started. What a step of a project raises is in
  vm_migrate_project, and the other projects go on.';
+Errors: 2D000 inside a transaction block, 53000 no mover could be started, 55000 none could connect. What a step of a
+ project raises is in vm_migrate_project, and the other projects go on.
+
+See vm_migrate_progress while it runs. When it is cancelled its movers end, too; CALL it again to go on.';
 
 --
 -- src/pg/step.cpp

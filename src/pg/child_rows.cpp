@@ -1,5 +1,7 @@
 #include "pg/child_rows.h"
 
+#include "pg/move_lock.h"
+
 extern "C" {
 #include <access/tableam.h>
 #include <access/transam.h>
@@ -67,11 +69,20 @@ static Traces TracesOf(Relation child) {
 }
 
 // Whether a transaction may still see rows that another, which is committed, has deleted. Autovacuum reads
-// nothing that an application would miss.
+// nothing that an application would miss, nor does another vm_finish: two that wait would wait for each
+// other.
 static bool HasOlderSnapshots(TransactionId deleter) {
     int count;
-    (void)GetCurrentVirtualXIDs(deleter, true, false, PROC_IS_AUTOVACUUM | PROC_IN_VACUUM, &count);
-    return count > 0;
+    VirtualTransactionId* older =
+        GetCurrentVirtualXIDs(deleter, true, false, PROC_IS_AUTOVACUUM | PROC_IN_VACUUM, &count);
+    const VirtualTransactionId* finishing = MoveSharers(MoveLockOn::Finish);
+    for (int i = 0; i < count; i++) {
+        bool finishes = false;
+        for (const VirtualTransactionId* other = finishing; VirtualTransactionIdIsValid(*other); other++)
+            finishes |= VirtualTransactionIdEquals(*other, older[i]);
+        if (!finishes) return true;
+    }
+    return false;
 }
 
 Seen WhoSees(Relation child) {

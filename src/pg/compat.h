@@ -29,6 +29,7 @@ extern "C" {
 #include <utils/fmgrprotos.h>
 #include <utils/formatting.h>
 #include <utils/guc.h>
+#include <utils/guc_tables.h>
 #include <utils/inval.h>
 #include <utils/jsonb.h>
 #include <utils/lsyscache.h>
@@ -131,6 +132,16 @@ inline bool WalkRawTree(Node* node, bool (*f)(Node*, void*), void* context) {
     return raw_expression_tree_walker(node, f, context);
 #else
     return raw_expression_tree_walker(node, (bool (*)())(void (*)())f, context);
+#endif
+}
+
+// All settings there are; 16 keeps them in a hash, and gives a copy.
+inline struct config_generic** ConfigVariables(int* count) {
+#if PG_VERSION_NUM >= 160000
+    return get_guc_variables(count);
+#else
+    *count = GetNumConfigOptions();
+    return get_guc_variables();
 #endif
 }
 

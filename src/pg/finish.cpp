@@ -7,6 +7,7 @@
 #include "pg/child_lock.h"
 #include "pg/child_rows.h"
 #include "pg/drop_child.h"
+#include "pg/move_lock.h"
 #include "pg/project.h"
 #include "pg/tables.h"
 
@@ -221,6 +222,7 @@ Datum vm_finish(PG_FUNCTION_ARGS) {
     InitMaterializedSRF(fcinfo, 0);
     Oid schema = ExtensionSchema(fcinfo);
     Finish work = {schema, text_to_cstring(PG_GETARG_TEXT_PP(0)), text_to_cstring(PG_GETARG_TEXT_PP(1)), NIL};
+    ShareMove(MoveLockOn::Finish);
     List* open = NIL;
     ListCell* cell;
     foreach (cell, ProjectEntities(schema, work.tenant, work.project, NULL, true)) {
@@ -233,6 +235,7 @@ Datum vm_finish(PG_FUNCTION_ARGS) {
         ereport(NOTICE, (errmsg("project %s of tenant %s is finished already", work.project, work.tenant)));
     else
         Gently(End, &work, psprintf("a child of project %s of tenant %s", work.project, work.tenant));
+    UnshareMove(MoveLockOn::Finish);
     foreach (cell, work.endings) Put((ReturnSetInfo*)fcinfo->resultinfo, (Ending*)lfirst(cell));
     return (Datum)0;
 }

@@ -62,12 +62,14 @@ static void LockAgainstWriters(const MoveTarget* target) {
              errhint("Use vm_move, or wait until nobody writes.")));
 }
 
-// Two of them would wait for each other's snapshots.
+// Two that wait would wait for each other's snapshots.
 static void RequireAlone(void) {
     if (TryLockMove(MoveLockOn::Whole, 0, 0, false)) return;
-    ereport(ERROR, (errcode(ERRCODE_LOCK_NOT_AVAILABLE),
-                    errmsg("another vm_move_whole is under way in this database"),
-                    errhint("Try again when it has ended, or use vm_move.")));
+    ereport(
+        ERROR,
+        (errcode(ERRCODE_LOCK_NOT_AVAILABLE), errmsg("another vm_move_whole is under way in this database"),
+         errdetail("Each would wait until the other's snapshot has gone."),
+         errhint("Try again when it has ended, pass wait_for_snapshots => false, or use vm_move.")));
 }
 
 // What TRUNCATE would lose, skip or show that a move of rows does not.
@@ -135,7 +137,7 @@ Datum vm_move_whole(PG_FUNCTION_ARGS) {
     MoveTarget* target =
         BuildTarget(ExtensionSchema(fcinfo), PG_GETARG_OID(0), &options, CurrentMemoryContext);
     CheckMovesTurn(target);
-    RequireAlone();
+    if (wait) RequireAlone();
     // Before anything is locked; what begins later is looked at again in the end.
     if (wait) RequireSnapshotsEnded(target, GetCurrentTimestamp() + wait_us);
     LockAgainstWriters(target);
