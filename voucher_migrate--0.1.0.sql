@@ -1188,8 +1188,6 @@ finish: drop the children in the end, or give them back to their pools
 quiet_seconds: how long the feed must have been quiet before a switch
 whole: move with vm_move_whole: half the WAL, no dead rows; a transaction with an older snapshot misses the rows
 quiet: no NOTICE
-Errors: 2D000 inside a transaction block, 53000 no mover could be started. What a step of a project raises is in
- vm_migrate_project, and the other projects go on.';
 Errors: 2D000 inside a transaction block, 53000 no mover could be started, 55000 none could connect. What a step of a
  project raises is in vm_migrate_project, and the other projects go on.
 
