@@ -28,6 +28,7 @@ struct MigrateTask {
 // How a project came out of a run. Texts may be NULL, apart from the state.
 struct MigrateEnd {
     const char* state;  // done, stopped or failed
+    bool postponed;     // it may be worth another try when the others are through
     const char* step;   // the step it is at
     const char* entity;
     const char* why;

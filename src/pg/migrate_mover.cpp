@@ -93,7 +93,10 @@ static bool Take(const MigrateRun* run, MigrateTask* task) {
 static void Put(const MigrateRun* run, const MigrateTask* task, const MigrateEnd* end) {
     MemoryContext context = CurrentMemoryContext;
     Begin();
-    NoteEnd(run, task, end);
+    if (end->postponed)
+        Postpone(run, task, end);
+    else
+        NoteEnd(run, task, end);
     End();
     LeaveTask(task);
     MemoryContextSwitchTo(context);

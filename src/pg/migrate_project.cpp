@@ -220,7 +220,7 @@ static void AskStuck(Traveller* traveller) {
 }
 
 static MigrateEnd Ended(const Traveller* traveller, const char* state, const char* why, const char* hint) {
-    return MigrateEnd{state, traveller->next.step, traveller->next.entity, why, hint};
+    return MigrateEnd{state, false, traveller->next.step, traveller->next.entity, why, hint};
 }
 
 static MigrateEnd Stopped(const Traveller* traveller, const char* why) {
@@ -228,9 +228,16 @@ static MigrateEnd Stopped(const Traveller* traveller, const char* why) {
     return Ended(traveller, "stopped", why, next->do_first ? next->do_first : next->statement);
 }
 
+// Snapshots that a child has to be kept for: of other movers perhaps, which are at work for long.
+static bool IsStillSeen(const Traveller* traveller, const ErrorData* error) {
+    return At(traveller, "finish") && error->sqlerrcode == ERRCODE_OBJECT_IN_USE;
+}
+
 static MigrateEnd Raised(const Traveller* traveller, const ErrorData* error) {
-    return Ended(traveller, InTheWay(error) || Refused(error) ? "stopped" : "failed", ReadableMessage(error),
-                 error->hint);
+    bool refused = InTheWay(error) || Refused(error);
+    MigrateEnd end = Ended(traveller, refused ? "stopped" : "failed", ReadableMessage(error), error->hint);
+    end.postponed = refused && traveller->next.step != NULL && IsStillSeen(traveller, error);
+    return end;
 }
 
 static bool SamePlace(const Next* a, const Next* b) {
@@ -290,7 +297,8 @@ MigrateEnd MigrateProject(const MigrateRun* run, const MigrateTask* task) {
             tries = 0;
             continue;
         }
-        if (!InTheWay(error) || tries == kMostTries) return Raised(&traveller, error);
+        if (!InTheWay(error) || tries == kMostTries || IsStillSeen(&traveller, error))
+            return Raised(&traveller, error);
         traveller.again = psprintf("tried again: %s", ReadableMessage(error));
         done = {};
         error = InTransaction(Look, &traveller);  // says so while it waits

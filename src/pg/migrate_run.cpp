@@ -255,7 +255,11 @@ bool TakeTask(const MigrateRun* run, MigrateTask* task) {
         if (!row.found) return false;
         *task = MigrateTask{DatumGetInt32(row.value[0]), TextAt(&row, 1), TextAt(&row, 2)};
         if (LockTask(task)) return true;
-        MigrateEnd busy = {"stopped", NULL, NULL, "another CALL vm_migrate is at work on it",
+        MigrateEnd busy = {"stopped",
+                           false,
+                           NULL,
+                           NULL,
+                           "another CALL vm_migrate is at work on it",
                            "See "
                            "vm_migrate_progress."};
         NoteEnd(run, task, &busy);
@@ -273,10 +277,11 @@ void NoteStep(const MigrateRun* run, const MigrateTask* task, const char* step, 
     (void)set_config_option("synchronous_commit", "off", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_LOCAL, true,
                             0, false);
     AsOwner owner = EnterAsOwner(run->schema);
-    RunSavedSql(psprintf("UPDATE %s SET step = $3, entity = $4, why = $5, step_at = clock_timestamp() WHERE "
-                         "run_id = $1 AND number = $2",
-                         ExtensionName(run->schema, "vm_migrate_project")),
-                args, lengthof(args), 0);
+    RunSavedSql(
+        psprintf("UPDATE %s SET step = $3, entity = $4, step_at = clock_timestamp(), why = coalesce($5, CASE "
+                 "WHEN step = $3 THEN why END) WHERE run_id = $1 AND number = $2",
+                 ExtensionName(run->schema, "vm_migrate_project")),
+        args, lengthof(args), 0);
     LeaveAsOwner(owner);
 }
 
@@ -291,4 +296,27 @@ void NoteEnd(const MigrateRun* run, const MigrateTask* task, const MigrateEnd* e
                     ExtensionName(run->schema, "vm_migrate_project")),
            args, lengthof(args), 0);
     LeaveAsOwner(owner);
+}
+
+void Postpone(const MigrateRun* run, const MigrateTask* task, const MigrateEnd* end) {
+    SqlArg args[] = {RunArg(run->run_id),
+                     {INT4OID, Int32GetDatum(task->number), false},
+                     TextArg(psprintf("postponed: %s", end->why)),
+                     {INT4OID, (Datum)0, false}};
+    char* table = ExtensionName(run->schema, "vm_migrate_project");
+    AsOwner owner = EnterAsOwner(run->schema);
+    // The lock keeps others from taking, and from the same number.
+    args[3].value = RunSql(psprintf("SELECT taken FROM %s WHERE run_id = $1 FOR UPDATE",
+                                    ExtensionName(run->schema, "vm_migrate_run")),
+                           args, 1, 1)
+                        .value[0];
+    bool behind = RunSql(psprintf("UPDATE %s SET state = 'waiting', why = $3, mover_pid = NULL, number = "
+                                  "greatest($4, (SELECT max(number) FROM %s WHERE run_id = $1)) + 1 WHERE "
+                                  "run_id = $1 AND number = $2 AND EXISTS (SELECT FROM %s WHERE run_id = $1 "
+                                  "AND number <> $2 AND state IN ('running', 'waiting'))",
+                                  table, table, table),
+                         args, 4, 0)
+                      .rows > 0;
+    LeaveAsOwner(owner);
+    if (!behind) NoteEnd(run, task, end);
 }
