@@ -67,7 +67,7 @@ static const char kVacuum[] = R"(
     (SELECT 'warning', 'vacuum', format('transaction %L has been prepared since %s: until it is committed or rolled back, dead rows stay', gid, date_trunc('second', prepared)), NULL
     FROM pg_prepared_xacts WHERE database = current_database() AND prepared < now() - interval '10 minutes' ORDER BY prepared LIMIT 3)
     UNION ALL
-    SELECT 'warning', 'disk', format('nobody reads from replication slot %I, and the WAL of the moves is kept for it', slot_name),
+    SELECT 'warning', 'disk', format('nobody reads from replication slot %I now, and the WAL of the moves is kept for it; drop it if its reader is gone for good', slot_name),
         format('SELECT pg_drop_replication_slot(%L);', slot_name)
     FROM pg_replication_slots WHERE NOT active AND restart_lsn IS NOT NULL)";
 

@@ -91,11 +91,14 @@ static void CheckOrderOf(const Switch* s, int i, Objections* objections) {
         Object(objections, s, i, found, "nobody has recorded that the source was checked",
                psprintf("Check the source (%s), then %s", ExtensionName(s->schema, "vm_source_checks"),
                         RecordCall(s, Step::SourceCheck, ", 'clean'")));
-    if (!entity->done[(int)Step::FeedStart] && !FeedWasSeen(s, i))
+    if (FeedWasLost(s->schema, s->tenant, s->project, entity))
+        Object(objections, s, i, found, "its feed has to begin anew since it was switched back",
+               psprintf("Let the feed load the collection once more, then %s",
+                        RecordCall(s, Step::FeedStart,
+                                   psprintf(", entity => %s", quote_literal_cstr(parent->entity)))));
+    else if (!entity->done[(int)Step::FeedStart] && !FeedWasSeen(s, i))
         Object(objections, s, i, found,
-               FeedWasLost(s->schema, s->tenant, s->project, entity)
-                   ? pstrdup("its feed has to begin anew since it was switched back")
-                   : psprintf("no feed was recorded or seen, and child %s is empty", child),
+               psprintf("no feed was recorded or seen, and child %s is empty", child),
                psprintf("Start the feed, then %s", RecordCall(s, Step::FeedStart, "")));
     if (parent->active_before_switch) {
         if (!entity->done[(int)Step::Move] && ChildHas(entity->child, "true") != Known::No)
