@@ -140,6 +140,12 @@ struct Slices {
 // others are being claimed.
 static constexpr int kSlice = 250;
 
+// Has the WAL writer begin to write what a slice has logged: whoever commits meanwhile has to wait for all
+// WAL before his own, and would else find a batch's worth of it unwritten.
+static void NudgeWalWriter(void) {
+    XLogSetAsyncXactLSN(XactLastRecEnd);
+}
+
 static void MoveSlices(void* arg) {
     Slices* slices = (Slices*)arg;
     MoveCounts* counts = &slices->counts;
@@ -149,7 +155,10 @@ static void MoveSlices(void* arg) {
         left -= claimed->count;
         slices->attempt =
             Attempt{slices->target, claimed, 0, claimed->count, slices->report, Way::Native, {}, false};
-        if (claimed->count > 0) Write(&slices->attempt);
+        if (claimed->count > 0) {
+            Write(&slices->attempt);
+            NudgeWalWriter();
+        }
         counts->inserted += slices->attempt.written.inserted;
         counts->updated += slices->attempt.written.updated;
         counts->kept += slices->attempt.written.nkept;
