@@ -36,7 +36,9 @@ void Gently(void (*f)(void*), void* arg, const char* what) {
                      errdetail("It was tried %d times, 200 ms each, so that nothing queues behind it for "
                                "long. Nothing was changed.",
                                i + 1),
-                     errhint("Try again. pg_stat_activity shows transactions that are open for long.")));
+                     errhint("Try again. pg_stat_activity shows transactions that are open for long, "
+                             "pg_prepared_xacts "
+                             "those that were prepared.")));
         (void)WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, kPausesMs[i],
                         PG_WAIT_EXTENSION);
         ResetLatch(MyLatch);
