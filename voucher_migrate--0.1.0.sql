@@ -1569,7 +1569,7 @@ COMMENT ON FUNCTION vm_switch_back(text, text, text, text, boolean, integer) IS
 'switch a project''s applications back to MongoDB; what they wrote to PostgreSQL meanwhile stays there only
 
 Movers of its children stop. Once rows have moved since the switch, or the feed was stopped, a WARNING says that the
- feed has to begin anew, and the next switch comes after that.
+ feed has to begin anew, and the next switch comes after that. What was finished begins anew with vm_prepare.
 tenant: tenant
 project: project
 entity: the entity, and the one a row is about; NULL: all of the project''s

@@ -68,6 +68,27 @@ SELECT entity FROM vm_switch('T', 'P', quiet_seconds => 0);
 SELECT * FROM vm_finish('T', 'P');
 SELECT entity, step, found, override_reason FROM vm_history WHERE step IN ('feed_start', 'feed_start_back', 'switch_back') ORDER BY history_id;
 
+-- It was finished: there is no child any more, and the project begins anew with another.
+SELECT count(vm_record_step('T', 'P', 'feed_start', entity => entity)) FROM vm_project_entity;
+CALL vm_move('"bill_T_P"', quiet => true);
+SELECT entity FROM vm_switch('T', 'P', quiet_seconds => 0);
+SELECT entity, anomalies, quarantined FROM vm_check_anomalies('T', 'P');
+CALL vm_move('"shop_T_P"', quiet => true);
+CALL vm_move('"bill_T_P"', quiet => true);
+SELECT vm_record_step('T', 'P', 'feed_stop');
+SELECT entity, child FROM vm_finish('T', 'P');
+UPDATE vm_flag SET changed_at = '2024-05-06 07:08:09.5+00';
+SELECT entity FROM vm_switch_back('T', 'P', 'shop', 'a bill is wrong', false);
+SELECT entity, step, next_step FROM vm_status;
+SELECT step, entity, statement FROM vm_next('T', 'P');
+SELECT entity FROM vm_switch('T', 'P', quiet_seconds => 0);
+SELECT * FROM vm_prepare('T', 'P');
+SELECT step, entity, statement FROM vm_next('T', 'P');
+INSERT INTO "shop_T_P" (_id, _doc) VALUES ('1', '{"id": "1", "deleted": true, "updated_at": 2}'), ('5', '{"id": "5", "updated_at": 2}');
+SELECT vm_check_project('T', 'P', 'shop');
+SELECT step, entity, statement FROM vm_next('T', 'P');
+SELECT count(*) AS history FROM vm_history;
+
 SET client_min_messages = warning;
 DROP SCHEMA back CASCADE;
 DELETE FROM vm_project_entity;

@@ -182,8 +182,11 @@ const char* TakeBackSwitch(Oid schema, const char* tenant, const char* project, 
     const char* name = entity->parent.entity;
     SqlArg args[] = {TextArg(tenant), TextArg(project), TextArg(name)};
     const char* lost = NULL;
+    bool finished = entity->done[(int)Step::Finish];
     AsOwner owner = EnterAsOwner(schema);
-    if (entity->done[(int)Step::FeedStop])
+    if (finished)
+        lost = "It was finished, and the feed has no child to write to.";
+    else if (entity->done[(int)Step::FeedStop])
         lost = "It was stopped, and what is written to MongoDB does not arrive.";
     else if (HasMovedSince(schema, args))
         lost =
@@ -197,6 +200,9 @@ const char* TakeBackSwitch(Oid schema, const char* tenant, const char* project, 
     // What was found and done after that switch says nothing of the next one.
     const Step later[] = {Step::AnomalyCheck, Step::Move, Step::FeedStop};
     for (Step step : later) ClearStep(schema, tenant, project, name, step);
+    const Step of_child[] = {Step::Prepare, Step::MoveClosed, Step::Finish};
+    for (Step step : of_child)
+        if (finished) ClearStep(schema, tenant, project, name, step);
     LeaveAsOwner(owner);
     // A mover at work asks again whether it may.
     if (SearchSysCacheExists1(RELOID, ObjectIdGetDatum(entity->child)))

@@ -53,7 +53,8 @@ void RecordStep(Oid schema, const char* tenant, const char* project, const char*
 void TakeBackStep(Oid schema, const char* tenant, const char* project, const char* entity, Step step,
                   const char* reason);
 
-// The same for the switch, and with it for what comes after it. If the feed cannot go on where it is, the
+// The same for the switch, and with it for what comes after it; an entity that was finished begins anew with
+// prepare. If the feed cannot go on where it is, the
 // start of the feed is taken back too, and why is returned; else NULL. Movers at work stop.
 const char* TakeBackSwitch(Oid schema, const char* tenant, const char* project, const ProjectEntity* entity,
                            const char* reason);

@@ -101,14 +101,19 @@ static void Warn(const Count* count, const ErrorData* error) {
 
 static void WarnFeed(Oid schema, const char* tenant, const char* project, const ProjectEntity* entity,
                      const char* why) {
-    ereport(WARNING,
-            (errmsg("the feed of %s of project %s of tenant %s has to begin anew", entity->parent.entity,
-                    project, tenant),
-             errdetail("%s", why),
-             errhint("Before the next switch let it load the collection once more, then: SELECT %s(%s, %s, "
-                     "'feed_start', entity => %s);",
-                     ExtensionName(schema, "vm_record_step"), quote_literal_cstr(tenant),
-                     quote_literal_cstr(project), quote_literal_cstr(entity->parent.entity))));
+    ereport(
+        WARNING,
+        (errmsg("the feed of %s of project %s of tenant %s has to begin anew", entity->parent.entity, project,
+                tenant),
+         errdetail("%s", why),
+         entity->done[(int)Step::Finish]
+             ? errhint("The project begins anew with SELECT * FROM %s(%s, %s);",
+                       ExtensionName(schema, "vm_prepare"), quote_literal_cstr(tenant),
+                       quote_literal_cstr(project))
+             : errhint("Before the next switch let it load the collection once more, then: SELECT %s(%s, %s, "
+                       "'feed_start', entity => %s);",
+                       ExtensionName(schema, "vm_record_step"), quote_literal_cstr(tenant),
+                       quote_literal_cstr(project), quote_literal_cstr(entity->parent.entity))));
 }
 
 static void PutBack(ReturnSetInfo* result, const Count* count, TimestampTz back_at) {
