@@ -13,7 +13,7 @@ COMMENT ON FUNCTION hex_to_bigint(text) IS
 'hexadecimal digits, 64 bits at most, as a bigint
 
 hexval: 0 to 16 digits of either case, without a prefix
-Returns: as x''…''::bigint reads them: ffffffffffffffff is -1, no digit is 0; NULL for NULL
+Returns: as x''...''::bigint reads them: ffffffffffffffff is -1, no digit is 0; NULL for NULL
 Errors: 22P02 no hexadecimal digit; 22003 more than 64 bits';
 
 CREATE FUNCTION json_arr2int_arr(js jsonb) RETURNS integer[]
@@ -70,7 +70,7 @@ COMMENT ON FUNCTION vm_define_mapping(text, jsonb) IS
 'create or replace a mapping; bad rules are refused
 
 mapping: name, as triggers give it; one that is shipped is put aside, not changed
-rules: {"columns": {…}, "unmapped": …, "watermark": …, "on_error": …}, each optional; see docs/mapping.md
+rules: {"columns": {...}, "unmapped": ..., "watermark": ..., "on_error": ...}, each optional; see docs/mapping.md
 Errors: 22023 an unknown key or a rule that cannot be, naming it';
 
 CREATE FUNCTION vm_drop_mapping(mapping text) RETURNS void

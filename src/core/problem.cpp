@@ -16,7 +16,7 @@ constexpr ReasonInfo kReasons[] = {
     {"cancelled", "57014", nullptr},
     {"out of memory", "53200", nullptr},
     {"internal error", "XX000", nullptr},
-    {"root is not an object", "22023", "A document is a JSON object: { … }."},
+    {"root is not an object", "22023", "A document is a JSON object: { ... }."},
     {"invalid text", "22P02", nullptr},
     {"out of range", "22003", nullptr},
     {"has a fraction", "22P02",

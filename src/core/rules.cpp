@@ -31,7 +31,7 @@ class RulesReader {
     bool Read() {
         if (tape_[0].type != Type::Object)
             return Complain(problem_, "", "the rules are not an object",
-                            "Rules look like {\"columns\": {…}}.");
+                            "Rules look like {\"columns\": {...}}.");
         for (uint32_t i = 1; i < tape_[0].len; i = tape_.After(i + 1)) {
             const std::string_view key = TextOf(tape_[i]);
             bool ok;

@@ -43,7 +43,7 @@ static char* Cut(char* message) {
     constexpr int kMost = 240;
     int len = (int)strlen(message);
     if (len <= kMost) return message;
-    return psprintf("%.*s…", pg_mbcliplen(message, len, kMost), message);
+    return psprintf("%.*s...", pg_mbcliplen(message, len, kMost), message);
 }
 
 char* ReadableMessage(const ErrorData* error) {

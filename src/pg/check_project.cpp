@@ -77,7 +77,7 @@ static int AppendFound(StringInfo found, List* findings, const char* severity) {
         const Finding* finding = (const Finding*)lfirst(cell);
         if (!HasSeverity(finding, severity)) continue;
         if (named == kNamed) {
-            appendStringInfoString(found, ", …");
+            appendStringInfoString(found, ", ...");
             break;
         }
         appendStringInfo(

@@ -112,7 +112,7 @@ static char* IdOf(Relation rel, HeapTuple row) {
     char* text = OidOutputFunctionCall(output, id);
     constexpr int kMost = 100;
     int len = (int)strlen(text);
-    return len <= kMost ? text : psprintf("%.*s…", pg_mbcliplen(text, len, kMost), text);
+    return len <= kMost ? text : psprintf("%.*s...", pg_mbcliplen(text, len, kMost), text);
 }
 
 static FeedTrace TraceIn(const Watched* watched, Snapshot since) {

@@ -107,7 +107,7 @@ static FeedChild* ChildOf(Oid schema, const Row* row) {
         ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
                         errmsg("the source database of entity \"%s\" is not known", row->entity),
                         errhint("Say it when the parent is registered (source_database), or: UPDATE %s SET "
-                                "source_database = '…' WHERE entity = %s;",
+                                "source_database = '...' WHERE entity = %s;",
                                 ExtensionName(schema, "vm_parent"), quote_literal_cstr(row->entity))));
     FeedChild* child = (FeedChild*)palloc(sizeof(FeedChild));
     *child = {row->tenant,

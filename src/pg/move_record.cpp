@@ -18,7 +18,7 @@ static void Note(const MoveReport* report, char** list, const char* id, const ch
     MemoryContext caller = MemoryContextSwitchTo(report->context);
     char* item = why ? psprintf("%s (%s)", id ? id : "(none)", why) : pstrdup(id ? id : "(none)");
     *list = have == 0 ? item : psprintf("%s, %s", *list, item);
-    if (strlen(*list) >= kReportBytes) *list = psprintf("%s, …", *list);
+    if (strlen(*list) >= kReportBytes) *list = psprintf("%s, ...", *list);
     MemoryContextSwitchTo(caller);
 }
 
@@ -86,7 +86,7 @@ void RecordKept(const MoveTarget* target, const ClaimedRows* claimed, const int*
     LeaveSafePath(path);
 }
 
-// {"column": "its text", …}
+// {"column": "its text", ...}
 static char* RowAsTexts(const MoveTarget* target) {
     StringInfoData names, texts;
     initStringInfo(&names);

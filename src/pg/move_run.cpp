@@ -71,6 +71,22 @@ static char* ReasonToWait(MoveRun* run, const MoveControl* control, TimestampTz*
     return ThrottleReason(&run->throttle, until);
 }
 
+// Below deadlock_timeout: it is the move that yields, not the application. Until the level that is returned
+// ends.
+static int LimitLockWaits(const MoveRun* run) {
+    int nest = NewGUCNestLevel();
+    (void)set_config_option("lock_timeout", psprintf("%d", run->lock_timeout_ms), PGC_USERSET, PGC_S_SESSION,
+                            GUC_ACTION_SAVE, true, 0, false);
+    return nest;
+}
+
+// Whoever takes the project a step further at this moment is not waited for: the batch is tried again.
+static void RecordDone(MoveRun* run) {
+    int nest = LimitLockWaits(run);
+    RecordMoveDone(run->target, &run->progress.counts);
+    AtEOXact_GUC(true, nest);
+}
+
 // A round is complete. While rows were left, the next one covers their places only. In the end a whole round
 // must find nothing: an update may have put a row's new version where the scan had been already. With a feed
 // at work that may never be, so some rounds are enough.
@@ -88,7 +104,9 @@ static void EndRound(MoveRun* run) {
         run->rows_since_whole = 0;
         BeginWholeRound(&run->scan);
     } else {
-        End(run, "done", run->rows_since_whole > 0 ? "done, and more rows keep coming" : "done");
+        bool all = run->rows_since_whole == 0;
+        if (all) RecordDone(run);
+        End(run, "done", all ? "done" : "done, and more rows keep coming");
     }
     run->busy_in_round = 0;
 }
@@ -102,15 +120,6 @@ static void Estimate(MoveRun* run, int64 rows) {
     if (run->rounds > 0 || scan->wrapped || scan->end <= scan->start.block) return;
     double passed = (double)(scan->at.block - scan->start.block) / (scan->end - scan->start.block);
     if (passed > 0.02) progress->estimated = (int64)(run->first_round_rows / passed);
-}
-
-// Below deadlock_timeout: it is the move that yields, not the application. Until the level that is returned
-// ends.
-static int LimitLockWaits(const MoveRun* run) {
-    int nest = NewGUCNestLevel();
-    (void)set_config_option("lock_timeout", psprintf("%d", run->lock_timeout_ms), PGC_USERSET, PGC_S_SESSION,
-                            GUC_ACTION_SAVE, true, 0, false);
-    return nest;
 }
 
 // A pool's child may serve another project by now.
@@ -228,8 +237,6 @@ static void Conclude(MoveRun* run, const char* state, const char* error) {
     run->progress.waits_for[0] = '\0';
     PG_TRY();
     {
-        if (strcmp(state, "done") == 0 && run->rows_since_whole == 0)
-            RecordMoveDone(run->target, &run->progress.counts);
         WriteProgress(run->target, &run->progress, state, error);
         SPI_commit();
     }

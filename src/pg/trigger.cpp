@@ -66,8 +66,8 @@ static void CheckCall(FunctionCallInfo fcinfo, const char* function) {
         ereport(ERROR,
                 (errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
                  errmsg("function %s must be fired BEFORE INSERT OR UPDATE, FOR EACH ROW", function),
-                 errhint("CREATE TRIGGER … BEFORE INSERT OR UPDATE OF _doc ON child FOR EACH ROW EXECUTE "
-                         "FUNCTION %s(…).",
+                 errhint("CREATE TRIGGER ... BEFORE INSERT OR UPDATE OF _doc ON child FOR EACH ROW EXECUTE "
+                         "FUNCTION %s(...).",
                          function)));
 }
 
@@ -430,7 +430,7 @@ static Datum TransformTrigger(FunctionCallInfo fcinfo, const char* function, con
 
 extern "C" {
 
-// vm_transform() trigger: arguments mapping, tenant, project, …
+// vm_transform() trigger: arguments mapping, tenant, project, ...
 Datum vm_transform(PG_FUNCTION_ARGS) {
     return TransformTrigger(fcinfo, "vm_transform", NULL);
 }
