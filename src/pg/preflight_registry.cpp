@@ -195,7 +195,7 @@ void FindRegistry(Preflight* flight) {
     FindOwn(flight, registered.mapping);
     if (!registered.found) {
         char* mapping = get_rel_name(flight->parent);
-        char* shipped = psprintf("%.*s", (int)strlen(mapping) - 1, mapping);  // vouchers → voucher
+        char* shipped = psprintf("%.*s", (int)strlen(mapping) - 1, mapping);  // vouchers, voucher
         if (MappingRules(flight->schema, mapping) == NULL && MappingRules(flight->schema, shipped) != NULL)
             mapping = shipped;
         Note(flight, Severity::Info, "registry",
