@@ -42,9 +42,7 @@ struct Migration {
 };
 
 static void CheckCallable(FunctionCallInfo fcinfo) {
-    bool atomic = fcinfo->context == NULL || !IsA(fcinfo->context, CallContext) ||
-                  castNode(CallContext, fcinfo->context)->atomic;
-    if (atomic)
+    if (CalledAtomically(fcinfo))
         ereport(ERROR, (errcode(ERRCODE_INVALID_TRANSACTION_TERMINATION),
                         errmsg("vm_migrate commits step by step and cannot run inside a transaction block"),
                         errhint("CALL it by itself, outside BEGIN and of functions.")));

@@ -34,10 +34,6 @@ struct Traveller {
     const char* stuck;  // of a move that has ended without moving all: why
 };
 
-static char* TextOrNull(const SqlResult* row, int i) {
-    return row->null[i] ? NULL : TextDatumGetCString(row->value[i]);
-}
-
 static void AskNext(Traveller* traveller) {
     SqlArg args[] = {TextArg(traveller->task->tenant), TextArg(traveller->task->project)};
     SqlResult row =

@@ -192,10 +192,6 @@ bool CallerIsGone(int64 run_id) {
     return MoveLockIsFree(MoveLockOn::Migrate, (uint32)(run_id >> 32), (uint32)run_id);
 }
 
-static char* TextAt(const SqlResult* row, int i) {
-    return row->null[i] ? NULL : TextDatumGetCString(row->value[i]);
-}
-
 MigrateRun ReadRun(Oid schema, int64 run_id) {
     SqlArg args[] = {RunArg(run_id)};
     AsOwner owner = EnterAsOwner(schema);
@@ -209,11 +205,11 @@ MigrateRun ReadRun(Oid schema, int64 run_id) {
     MigrateRun run = {};
     run.schema = schema;
     run.run_id = run_id;
-    run.source_checked = TextAt(&row, 0);
-    run.feed_started = TextAt(&row, 1);
-    run.feed_stopped = TextAt(&row, 2);
-    run.quiet_seconds = TextAt(&row, 3);
-    run.role = TextAt(&row, 4);
+    run.source_checked = TextOrNull(&row, 0);
+    run.feed_started = TextOrNull(&row, 1);
+    run.feed_stopped = TextOrNull(&row, 2);
+    run.quiet_seconds = TextOrNull(&row, 3);
+    run.role = TextOrNull(&row, 4);
     deconstruct_array(DatumGetArrayTypeP(row.value[5]), TEXTOID, -1, false, TYPALIGN_INT, &run.settings, NULL,
                       &run.nsettings);
     run.finish = DatumGetBool(row.value[6]);
@@ -253,7 +249,7 @@ bool TakeTask(const MigrateRun* run, MigrateTask* task) {
             args, 2, 3);
         LeaveAsOwner(owner);
         if (!row.found) return false;
-        *task = MigrateTask{DatumGetInt32(row.value[0]), TextAt(&row, 1), TextAt(&row, 2)};
+        *task = MigrateTask{DatumGetInt32(row.value[0]), TextOrNull(&row, 1), TextOrNull(&row, 2)};
         if (LockTask(task)) return true;
         MigrateEnd busy = {"stopped",
                            false,

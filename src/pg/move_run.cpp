@@ -298,9 +298,7 @@ static void Run(MoveRun* run) {
 }
 
 static void CheckNotAtomic(FunctionCallInfo fcinfo) {
-    bool atomic = fcinfo->context == NULL || !IsA(fcinfo->context, CallContext) ||
-                  castNode(CallContext, fcinfo->context)->atomic;
-    if (atomic)
+    if (CalledAtomically(fcinfo))
         ereport(
             ERROR,
             (errcode(ERRCODE_INVALID_TRANSACTION_TERMINATION),

@@ -14,10 +14,6 @@ struct Registered {
     char* closed;
 };
 
-static char* TextOrNull(const SqlResult* result, int i) {
-    return result->null[i] ? NULL : TextDatumGetCString(result->value[i]);
-}
-
 static Registered ReadRegistry(Preflight* flight) {
     SqlArg args[] = {OidArg(REGCLASSOID, flight->parent)};
     AsOwner owner = EnterAsOwner(flight->schema);

@@ -4,6 +4,7 @@ extern "C" {
 #include <access/stratnum.h>
 #include <catalog/pg_class.h>
 #include <catalog/pg_operator.h>
+#include <nodes/parsenodes.h>
 #include <utils/datum.h>
 }
 
@@ -188,4 +189,9 @@ SqlResult RunSavedSql(const char* sql, const SqlArg* args, int nargs, int want) 
         FirstRow(SPI_execute_plan(plan, spi.values, spi.nulls, false, want > 0 ? 1 : 0), want, caller);
     SPI_finish();
     return result;
+}
+
+bool CalledAtomically(FunctionCallInfo fcinfo) {
+    return fcinfo->context == NULL || !IsA(fcinfo->context, CallContext) ||
+           castNode(CallContext, fcinfo->context)->atomic;
 }

@@ -76,3 +76,10 @@ inline SqlArg TextArg(const char* text) {
 inline SqlArg OidArg(Oid type, Oid value) {
     return SqlArg{type, ObjectIdGetDatum(value), false};
 }
+// The i-th text of a result's row, in the current context, or NULL.
+inline char* TextOrNull(const SqlResult* result, int i) {
+    return result->null[i] ? NULL : TextDatumGetCString(result->value[i]);
+}
+
+// Whether a procedure was called where it cannot commit: inside a transaction block or a function.
+bool CalledAtomically(FunctionCallInfo fcinfo);
