@@ -15,7 +15,7 @@ use DBI;
 use Exporter 'import';
 use Time::HiRes qw(time usleep);
 
-our @EXPORT = qw(connect_as write_until WRITERS);
+our @EXPORT = qw(any_key connect_as write_until WRITERS);
 
 use constant WRITERS => 3;
 use constant BASE => 1_600_000_000_000;
@@ -129,6 +129,13 @@ sub acknowledged
 	die "$name: retried 5000 times";
 }
 
+# A key of a writer's among those that were there in the beginning; dice: from 0 to below 1.
+sub any_key
+{
+	my ($number, $initial, $dice) = @_;
+	return $number + WRITERS * (1 + int($dice * int(($initial - $number) / WRITERS)));
+}
+
 # A key of ours: mostly one that the movers are about to take, or one we wrote lately.
 sub choose_key
 {
@@ -147,7 +154,7 @@ sub choose_key
 		return $key if defined $key;
 	}
 	return $w->{lately}[ rand @{ $w->{lately} } ] if $dice < 0.9 && @{ $w->{lately} };
-	return $w->{number} + WRITERS * int(rand($w->{initial} / WRITERS - 1) + 1);
+	return any_key($w->{number}, $w->{initial}, rand);
 }
 
 sub choose_operation
