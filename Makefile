@@ -4,7 +4,7 @@
 MODULE_big = voucher_migrate
 EXTENSION = voucher_migrate
 DATA = $(wildcard voucher_migrate--*.sql)
-OBJS := $(patsubst %.cpp,%.o,$(sort $(wildcard $(addprefix src/,core/*.cpp wall/*.cpp pg/*.cpp))))
+OBJS := $(patsubst %.cpp,%.o,$(sort $(wildcard $(addprefix src/,core/*.cpp wall/*.cpp pg/*/*.cpp))))
 
 # Every test file is in the list, in the order of its name.
 REGRESS := $(basename $(notdir $(sort $(wildcard sql/*.sql))))

@@ -4,7 +4,7 @@
 \echo Use "CREATE EXTENSION voucher_migrate" to load this file. \quit
 
 --
--- src/pg/functions.cpp: Helpers
+-- src/pg/mapping/functions.cpp: Helpers
 --
 
 CREATE FUNCTION hex_to_bigint(hexval text) RETURNS bigint
@@ -26,7 +26,7 @@ Returns: one integer for each element, NULL for null
 Errors: 22023 not an array; 22P02 an element is no number; 22003 beyond an integer';
 
 --
--- src/pg/mapping.cpp: Mappings and triggers
+-- src/pg/mapping/mapping.cpp: Mappings and triggers
 --
 
 CREATE TABLE vm_mapping (
@@ -125,7 +125,7 @@ INSERT INTO vm_mapping (mapping, shipped, rules) VALUES
 }');
 
 --
--- src/pg/preview.cpp
+-- src/pg/mapping/preview.cpp
 --
 
 CREATE FUNCTION vm_preview(mapping text, child regclass, doc text, VARIADIC args text[] DEFAULT '{}',
@@ -146,7 +146,7 @@ problem: what is wrong; NULL: nothing
 Errors: 42704 no such mapping; 22023 the mapping does not fit the table';
 
 --
--- src/pg/trigger.cpp
+-- src/pg/trigger/trigger.cpp
 --
 
 CREATE FUNCTION vm_transform() RETURNS trigger AS 'MODULE_PATHNAME' LANGUAGE C;
@@ -172,7 +172,7 @@ COMMENT ON FUNCTION transform_campaign() IS
 The article''s trigger by its own name. Errors are those of vm_transform.';
 
 --
--- src/pg/anomaly.cpp: Late and bad documents
+-- src/pg/trigger/anomaly.cpp: Late and bad documents
 --
 
 CREATE TABLE vm_anomaly (
@@ -228,7 +228,7 @@ resolution: what was decided, for people
 Errors: 02000 no such open anomaly; 42501 no right to UPDATE vm_anomaly';
 
 --
--- src/pg/quarantine.cpp
+-- src/pg/trigger/quarantine.cpp
 --
 
 CREATE TABLE vm_quarantine (
@@ -295,7 +295,7 @@ still_open: of these, cases that failed again; vm_quarantine has the new error
 Errors: 42501 no right to write to the child, or to move its rows';
 
 --
--- src/pg/child.cpp: Children
+-- src/pg/child/child.cpp: Children
 --
 
 CREATE TABLE vm_child (
@@ -324,7 +324,7 @@ Errors: 42809 the parent is itself a child; 0A000 it is no such table; 42704 no 
   fit; 42P07 the name is taken; 42501 not the parent''s owner, or no right to create tables in its schema';
 
 --
--- src/pg/move.cpp: The move
+-- src/pg/move/move.cpp: The move
 --
 
 CREATE FUNCTION vm_move_batch(child regclass, batch_size integer DEFAULT 10000, filter text DEFAULT NULL,
@@ -355,7 +355,7 @@ Errors: 0A000 not at READ COMMITTED; 22023 a bad argument; 23505 a key is taken 
   missing in the child, or of another type; 42704 no key to move by; 42809 no child of one parent, or without its trigger';
 
 --
--- src/pg/move_whole.cpp
+-- src/pg/move/move_whole.cpp
 --
 
 CREATE FUNCTION vm_move_whole(child regclass, on_conflict text DEFAULT 'newer',
@@ -380,7 +380,7 @@ Errors: 55P03 somebody writes to the child, reads it for longer than wait_ms, or
   those of vm_move_batch. Nothing has moved then';
 
 --
--- src/pg/move_scan.cpp
+-- src/pg/move/move_scan.cpp
 --
 
 CREATE TABLE vm_move_place (
@@ -400,7 +400,7 @@ COMMENT ON COLUMN vm_move_place.block IS 'block of the place';
 COMMENT ON COLUMN vm_move_place."offset" IS 'line in the block';
 
 --
--- src/pg/move_progress.cpp
+-- src/pg/move/move_progress.cpp
 --
 
 CREATE TABLE vm_move_batches (
@@ -549,7 +549,7 @@ COMMENT ON COLUMN vm_progress.started_at IS 'when it began';
 COMMENT ON COLUMN vm_progress.ended_at IS 'when it ended; NULL: it has not';
 
 --
--- src/pg/move_run.cpp
+-- src/pg/move/move_run.cpp
 --
 
 CREATE PROCEDURE vm_move(child regclass, filter text DEFAULT NULL, on_conflict text DEFAULT 'newer',
@@ -582,7 +582,7 @@ Errors: 2D000 inside a transaction block; 54000 more than max_quarantined rows w
   pg_monitor; those of vm_move_batch; whatever a batch ran into. What was committed by then has moved';
 
 --
--- src/pg/move_control.cpp
+-- src/pg/move/move_control.cpp
 --
 
 CREATE TABLE vm_move_control (
@@ -625,7 +625,7 @@ Returns: CALLs of vm_move under way
 Errors: 42501 no right to DELETE from the child';
 
 --
--- src/pg/profile.cpp: Profile
+-- src/pg/mapping/profile.cpp: Profile
 --
 
 CREATE FUNCTION vm_profile(source regclass,
@@ -658,7 +658,7 @@ Returns: the script; nothing is created
 Errors: those of vm_profile; 42602 the name cannot be one';
 
 --
--- src/pg/distinct.cpp: Distinct values
+-- src/pg/check/distinct.cpp: Distinct values
 --
 
 CREATE FUNCTION vm_distinct(relation regclass, column_name name, filter jsonb DEFAULT NULL, OUT value text)
@@ -676,7 +676,7 @@ Errors: 42703 no such column; 42809 no table; 42883 a type without order or equa
   fitting index are put to SELECT DISTINCT, with a NOTICE';
 
 --
--- src/pg/check_wrapper.cpp: Checks
+-- src/pg/check/check_wrapper.cpp: Checks
 --
 
 CREATE FUNCTION vm_has_wrapper(value jsonb) RETURNS boolean
@@ -688,7 +688,7 @@ value: any jsonb
 Returns: NULL for NULL';
 
 --
--- src/pg/check_rule.cpp
+-- src/pg/check/check_rule.cpp
 --
 
 CREATE TABLE vm_check_rule (
@@ -822,7 +822,7 @@ UNION ALL VALUES
  'A field that every campaign has. Mend it at the source.', '{ name: { $in: [null, ""] } }');
 
 --
--- src/pg/reference.cpp
+-- src/pg/check/reference.cpp
 --
 
 CREATE TABLE vm_reference (
@@ -885,7 +885,7 @@ INSERT INTO vm_reference (entity, column_name, shipped, refers_to, refers_to_col
 ('voucher', 'campaign_id', true, 'campaign', 'id', 'vouchers_count', 'deleted IS NOT TRUE');
 
 --
--- src/pg/check.cpp
+-- src/pg/check/check.cpp
 --
 
 CREATE FUNCTION vm_check(child regclass,
@@ -904,7 +904,7 @@ hint: what to do; NULL for a clean one
 Errors: 42809 no child of one parent; 42501 no right to read the child';
 
 --
--- src/pg/project.cpp: Projects
+-- src/pg/project/project.cpp: Projects
 --
 
 CREATE TABLE vm_parent (
@@ -1038,7 +1038,7 @@ SELECT pg_catalog.pg_extension_config_dump('vm_history', '');
 SELECT pg_catalog.pg_extension_config_dump('vm_history_history_id_seq', '');
 
 --
--- src/pg/feed_seen.cpp
+-- src/pg/feed/feed_seen.cpp
 --
 
 CREATE TABLE vm_feed_seen (
@@ -1056,7 +1056,7 @@ COMMENT ON COLUMN vm_feed_seen.first_at IS
 'when the row was written first: another one, while a prepared transaction of the same process still holds the first';
 
 --
--- src/pg/migrate.cpp
+-- src/pg/migrate/migrate.cpp
 --
 
 CREATE TABLE vm_migrate_run (
@@ -1194,7 +1194,7 @@ Errors: 2D000 inside a transaction block, 53000 no mover could be started, 55000
 See vm_migrate_progress while it runs. When it is cancelled its movers end, too; CALL it again to go on.';
 
 --
--- src/pg/step.cpp
+-- src/pg/project/step.cpp
 --
 
 CREATE FUNCTION vm_record_step(tenant text, project text, step text, found text DEFAULT NULL,
@@ -1211,7 +1211,7 @@ entity: the entity; NULL: all of the project''s
 Errors: 22023 another step, no such project or entity; 55000 a step before it is missing';
 
 --
--- src/pg/check_project.cpp
+-- src/pg/check/check_project.cpp
 --
 
 CREATE FUNCTION vm_check_project(tenant text, project text, entity text DEFAULT NULL,
@@ -1247,7 +1247,7 @@ quarantined: open quarantine since then; the step has passed if all are 0
 Errors: 22023 no such project; 55000 it is not switched over';
 
 --
--- src/pg/project_facts.cpp
+-- src/pg/project/project_facts.cpp
 --
 
 CREATE VIEW vm_status AS
@@ -1342,7 +1342,7 @@ COMMENT ON COLUMN vm_status.feed_last_row IS 'when a feed last wrote to the chil
 COMMENT ON COLUMN vm_status.failed_checks IS 'what the latest vm_check_project found, if it did not pass';
 
 --
--- src/pg/next.cpp
+-- src/pg/project/next.cpp
 --
 
 CREATE FUNCTION vm_next(tenant text, project text,
@@ -1364,7 +1364,7 @@ do_first: what to do outside, or before
 Errors: 22023 no such project, no parent registered';
 
 --
--- src/pg/parent.cpp
+-- src/pg/project/parent.cpp
 --
 
 CREATE FUNCTION vm_register_parent(parent regclass, mapping text, entity text DEFAULT NULL,
@@ -1396,7 +1396,7 @@ entity: the entity, see vm_parent
 Errors: 22023 not registered; 42501 the table is not the caller''s; 55000 projects are not finished, or it has a pool';
 
 --
--- src/pg/add_project.cpp
+-- src/pg/project/add_project.cpp
 --
 
 CREATE FUNCTION vm_add_project(tenant text, project text) RETURNS void
@@ -1418,7 +1418,7 @@ Returns: how many were new
 Errors: 22023 no SELECT, or an empty name; 25006 it writes; 42804 other columns; 22004 NULL. Nothing is added then';
 
 --
--- src/pg/pool.cpp
+-- src/pg/child/pool.cpp
 --
 
 CREATE TABLE vm_pool (
@@ -1464,7 +1464,7 @@ Returns: how many were dropped; a NOTICE says how many still serve a project
 Errors: 22023 not registered; 55000 one has rows; 42501 one is not the caller''s; 55P03 one cannot be locked';
 
 --
--- src/pg/prepare.cpp
+-- src/pg/project/prepare.cpp
 --
 
 CREATE FUNCTION vm_prepare(tenant text, project text, OUT entity text, OUT child regclass)
@@ -1481,7 +1481,7 @@ Errors: 22023 no such project, no parent registered; 42P01 a parent is gone; 425
  stands in the way; 55000 no child of the pool is free; 55P03 a table cannot be locked. Nothing is left behind then';
 
 --
--- src/pg/finish.cpp
+-- src/pg/project/finish.cpp
 --
 
 CREATE FUNCTION vm_finish(tenant text, project text, OUT entity text, OUT child text, OUT found text)
@@ -1500,7 +1500,7 @@ Errors: 22023 no such project; 55000 a step is missing, or rows, quarantine, ano
  on it. Nothing is changed then';
 
 --
--- src/pg/flag.cpp
+-- src/pg/switch/flag.cpp
 --
 
 -- vm_is_switched keeps its answers; each change of vm_flag, by whomever, empties what is kept.
@@ -1526,7 +1526,7 @@ entity: entity, see vm_parent
 Returns: true once it is switched over; false for what is unknown, NULL for NULL';
 
 --
--- src/pg/switch.cpp
+-- src/pg/switch/switch.cpp
 --
 
 CREATE FUNCTION vm_switch(tenant text, project text, entity text DEFAULT NULL, override_reason text DEFAULT NULL,
@@ -1557,7 +1557,7 @@ Errors: 55000 what stands in the way; 55P03 another session is at work on the pr
  READ COMMITTED. Nothing is changed then';
 
 --
--- src/pg/switch_back.cpp
+-- src/pg/switch/switch_back.cpp
 --
 
 CREATE FUNCTION vm_switch_back(tenant text, project text, entity text DEFAULT NULL, reason text DEFAULT NULL,
@@ -1582,7 +1582,7 @@ switched_back_at: when it was switched back
 Errors: 22004 no reason; 22023 no such project or entity; 55P03 another session is at work on it';
 
 --
--- src/pg/preflight.cpp
+-- src/pg/project/preflight.cpp
 --
 
 CREATE FUNCTION vm_preflight(parent regclass,
@@ -1598,7 +1598,7 @@ problem: what was found
 statement: the statement that mends it; NULL: none can';
 
 --
--- src/pg/feed_task.cpp
+-- src/pg/feed/feed_task.cpp
 --
 
 CREATE FUNCTION vm_feed_task(tenant text, project text, format text DEFAULT 'dms', entity text DEFAULT NULL) RETURNS text

@@ -1,5 +1,0 @@
-#include "pg/compat.h"
-
-extern "C" {
-VM_MODULE_MAGIC;
-}

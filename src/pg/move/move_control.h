@@ -1,0 +1,13 @@
+// Pausing and stopping moves from other sessions.
+#pragma once
+
+#include "pg/server/compat.h"
+
+struct MoveControl {
+    char* paused_by;      // NULL: not paused
+    TimestampTz stop_at;  // moves that began before are to stop; 0: never said
+    char* stop_by;
+};
+
+// What was asked of moves of a child, as of now. In the current memory context.
+MoveControl ReadControl(Oid schema, Oid child);

@@ -1,0 +1,221 @@
+// vm_prepare: a child for each entity of a project.
+//
+// Locks, until the caller's transaction ends, so let that be a short one: the project's row. Where a child is
+// made: the parent against DDL, VACUUM and other children that are made, and the tables that its foreign keys
+// refer to against writers. Where one is taken from a pool: that one against writers. No reader waits, and a
+// writer waits behind it for 200 ms at most; then vm_prepare lets go and tries again.
+#include "pg/child/child_lock.h"
+#include "pg/child/make_child.h"
+#include "pg/project/parent.h"
+#include "pg/mapping/plan_cache.h"
+#include "pg/child/pool_child.h"
+#include "pg/server/tables.h"
+
+extern "C" {
+#include <tcop/utility.h>
+
+PG_FUNCTION_INFO_V1(vm_prepare);
+}
+
+struct Preparation {
+    Oid schema;
+    char* tenant;
+    char* project;
+    List* entities;
+};
+
+static bool Stands(Oid table) {
+    return OidIsValid(table) && SearchSysCacheExists1(RELOID, ObjectIdGetDatum(table));
+}
+
+// Finished: its child went with its last row. Prepared: its child stands.
+static bool IsFinished(const ProjectEntity* entity) {
+    return entity->done[(int)Step::Finish] && !OidIsValid(entity->child);
+}
+
+static bool IsPrepared(const ProjectEntity* entity) {
+    return Stands(entity->child);
+}
+
+static bool IsChildOf(Oid schema, Oid child, Oid parent) {
+    SqlArg args[] = {OidArg(REGCLASSOID, child), OidArg(REGCLASSOID, parent)};
+    AsOwner owner = EnterAsOwner(schema);
+    SqlResult is = RunSql(psprintf("SELECT EXISTS (SELECT FROM pg_inherits WHERE inhrelid = $1 AND inhparent "
+                                   "= $2) OR EXISTS (SELECT FROM %s WHERE child = $1 AND parent = $2)",
+                                   ExtensionName(schema, "vm_child")),
+                          args, 2, 1);
+    LeaveAsOwner(owner);
+    return DatumGetBool(is.value[0]);
+}
+
+// Why a table of the child's name is not the child that would be made; NULL if it is. *others: it is another
+// project's, or a pool's.
+static const char* Misfit(const Preparation* work, const Parent* parent, Relation rel, bool* others) {
+    Oid child = RelationGetRelid(rel);
+    char** args;
+    int nargs;
+    if (rel->rd_rel->relkind != RELKIND_RELATION || !IsChildOf(work->schema, child, parent->parent))
+        return psprintf("It is no child of %s.", QualifiedName(parent->parent));
+    if (get_attnum(child, "_doc") == InvalidAttrNumber) return "It has no column _doc.";
+    char* mapping = MappingOfChild(work->schema, rel, &args, &nargs);
+    if (mapping == NULL) return "It has no transform trigger.";
+    if (strcmp(mapping, parent->mapping) != 0)
+        return psprintf("Its trigger names the mapping \"%s\", not \"%s\".", mapping, parent->mapping);
+    *others = nargs < 2 || strcmp(args[0], work->tenant) != 0 || strcmp(args[1], work->project) != 0;
+    if (*others) return "Its trigger names another tenant or project.";
+    for (int i = 0; i < rel->trigdesc->numtriggers; i++)
+        if (rel->trigdesc->triggers[i].tgenabled == TRIGGER_DISABLED)
+            return psprintf("Its trigger %s is disabled.", rel->trigdesc->triggers[i].tgname);
+    return NULL;
+}
+
+// The child's name, and the child, if it was made before: else InvalidOid. Error: a table of that name is no
+// child, or not this one (42P07).
+static Oid FindMade(const Preparation* work, const Parent* parent, char** name) {
+    const char* table = get_rel_name(parent->parent);
+    Oid schema = get_rel_namespace(parent->parent);
+    char* names[] = {ChildName(table, work->tenant, work->project),
+                     DistinctChildName(table, work->tenant, work->project)};
+    for (int i = 0;; i++) {
+        *name = names[i];
+        Oid child = get_relname_relid(names[i], schema);
+        if (!OidIsValid(child)) return InvalidOid;
+        bool others = false;
+        Relation rel = relation_open(child, AccessShareLock);
+        const char* why = Misfit(work, parent, rel, &others);
+        if (why == NULL) RequireOwner(rel);
+        relation_close(rel, NoLock);
+        if (why == NULL) return child;
+        if (others && i == 0) continue;
+        ereport(ERROR, (errcode(ERRCODE_DUPLICATE_TABLE),
+                        errmsg("table %s stands where the child of entity \"%s\" is to be made",
+                               QualifiedName(child), parent->entity),
+                        errdetail("%s", why), errhint("See what it is for; then rename it, or drop it.")));
+    }
+}
+
+// The child was dropped by hand. What was done with it does not count for the next.
+static void ForgetLost(const Preparation* work, const ProjectEntity* entity) {
+    const char* name = entity->parent.entity;
+    for (int i = (int)Step::FeedStart; i <= (int)Step::Finish; i++)
+        if (entity->done[i] && (Step)i != Step::Switch)
+            TakeBackStep(work->schema, work->tenant, work->project, name, (Step)i, "its child was dropped");
+    SqlArg args[] = {OidArg(REGCLASSOID, entity->child)};
+    AsOwner owner = EnterAsOwner(work->schema);
+    RunSql(psprintf("DELETE FROM %s WHERE child = $1", ExtensionName(work->schema, "vm_pool")), args, 1, 0);
+    LeaveAsOwner(owner);
+}
+
+// Writes whose child it is, after the step, which makes the row.
+static void NoteChild(const Preparation* work, ProjectEntity* entity, const char* found) {
+    const char* name = entity->parent.entity;
+    RecordStep(work->schema, work->tenant, work->project, name, Step::Prepare, true, found, NULL);
+    SqlArg args[] = {TextArg(work->tenant),
+                     TextArg(work->project),
+                     TextArg(name),
+                     OidArg(REGCLASSOID, entity->child),
+                     {BOOLOID, BoolGetDatum(entity->pooled), false}};
+    AsOwner owner = EnterAsOwner(work->schema);
+    RunSql(
+        psprintf("UPDATE %s SET child = $4, pooled = $5 WHERE tenant = $1 AND project = $2 AND entity = $3",
+                 ExtensionName(work->schema, "vm_project_entity")),
+        args, lengthof(args), 0);
+    LeaveAsOwner(owner);
+}
+
+static void RequireParent(const Preparation* work, const Parent* parent) {
+    Relation rel = try_relation_open(parent->parent, AccessShareLock);
+    if (rel == NULL)
+        ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE),
+                        errmsg("the table of entity \"%s\" does not exist any more", parent->entity),
+                        errhint("Register its table anew with %s, or take the entity out with %s.",
+                                ExtensionName(work->schema, "vm_register_parent"),
+                                ExtensionName(work->schema, "vm_unregister_parent"))));
+    RequireOwner(rel);
+    relation_close(rel, NoLock);
+}
+
+// What the step found, for people.
+static const char* GiveChild(const Preparation* work, ProjectEntity* entity) {
+    const Parent* parent = &entity->parent;
+    char* name;
+    RequireParent(work, parent);
+    entity->pooled = false;
+    entity->child = FindMade(work, parent, &name);
+    if (OidIsValid(entity->child)) {
+        ereport(NOTICE, (errmsg("%s was there already and is taken as the child of entity \"%s\"",
+                                QualifiedName(entity->child), parent->entity)));
+        return psprintf("%s, which was there", QualifiedName(entity->child));
+    }
+    entity->child = TakeFromPool(work->schema, parent, work->tenant, work->project);
+    if (OidIsValid(entity->child)) {
+        entity->pooled = true;
+        return psprintf("%s of the pool", QualifiedName(entity->child));
+    }
+    MakeWay(parent->parent);
+    NewChild wanted = {work->schema, parent->parent, parent->mapping, work->tenant, work->project, name};
+    entity->child = MakeChild(&wanted);
+    return QualifiedName(entity->child);
+}
+
+static void Prepare(void* arg) {
+    Preparation* work = (Preparation*)arg;
+    ListCell* cell;
+    foreach (cell, work->entities) {
+        // A copy: if this is tried again it begins as it was.
+        ProjectEntity* entity = (ProjectEntity*)palloc(sizeof(ProjectEntity));
+        *entity = *(ProjectEntity*)lfirst(cell);
+        if (IsFinished(entity) || IsPrepared(entity)) continue;
+        if (OidIsValid(entity->child)) ForgetLost(work, entity);
+        const char* found = GiveChild(work, entity);
+        NoteChild(work, entity, found);
+    }
+}
+
+static void Put(ReturnSetInfo* result, const ProjectEntity* entity) {
+    Datum values[] = {CStringGetTextDatum(entity->parent.entity), ObjectIdGetDatum(entity->child)};
+    bool nulls[] = {false, !OidIsValid(entity->child)};
+    tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+}
+
+extern "C" {
+
+// vm_prepare(tenant, project) → (entity, child) of every registered parent, in move order. What is prepared
+// already stays as it is; child is NULL of what is finished. Errors: no such project, no parent (22023); a
+// parent is gone (42P01) or not the caller's (42501); a table stands in the way (42P07); no child of the pool
+// is free (55000); a table cannot be locked (55P03). Nothing is left behind then.
+Datum vm_prepare(PG_FUNCTION_ARGS) {
+    RequireArguments(fcinfo, 2);
+    PreventCommandIfReadOnly("vm_prepare()");
+    RequireReadCommitted("vm_prepare()");
+    InitMaterializedSRF(fcinfo, 0);
+    Oid schema = ExtensionSchema(fcinfo);
+    Preparation work = {schema, text_to_cstring(PG_GETARG_TEXT_PP(0)), text_to_cstring(PG_GETARG_TEXT_PP(1)),
+                        NIL};
+    LockParents(schema, false);
+    work.entities = ProjectEntities(schema, work.tenant, work.project, NULL, true);
+    bool all = true;
+    ListCell* cell;
+    foreach (cell, work.entities) {
+        ProjectEntity* entity = (ProjectEntity*)lfirst(cell);
+        all &= IsFinished(entity) || IsPrepared(entity);
+        if (OidIsValid(entity->child) && !IsPrepared(entity))
+            ereport(WARNING, (errmsg("the child of entity \"%s\" for project %s of tenant %s was dropped",
+                                     entity->parent.entity, work.project, work.tenant),
+                              errdetail("It gets another one, and the feed has to begin anew.")));
+    }
+    if (!all) {
+        Gently(Prepare, &work,
+               psprintf("a table that project %s of tenant %s needs", work.project, work.tenant));
+        work.entities = ProjectEntities(schema, work.tenant, work.project, NULL, false);
+    }
+    foreach (cell, work.entities) {
+        ProjectEntity* entity = (ProjectEntity*)lfirst(cell);
+        if (IsFinished(entity))
+            ereport(NOTICE, (errmsg("entity \"%s\" of project %s of tenant %s is finished already",
+                                    entity->parent.entity, work.project, work.tenant)));
+        Put((ReturnSetInfo*)fcinfo->resultinfo, entity);
+    }
+    return (Datum)0;
+}
+}

@@ -1,0 +1,29 @@
+// What can be known of an entity of a project besides the steps on record.
+#pragma once
+
+#include "pg/project/step.h"
+
+// As vm_status has it.
+struct EntityFacts {
+    int64 anomalies;      // open, since prepare
+    int64 quarantined;    // the same
+    char* failed_checks;  // what the latest check found, if it did not pass; or NULL
+    TimestampTz feed_at;  // when the feed last wrote, or 0
+};
+EntityFacts FactsOf(const ProjectKey* key, const ProjectEntity* entity);
+
+// "4 anomalies and 2 quarantined documents"; NULL if there are none.
+char* OpenCasesOf(const EntityFacts* facts);
+
+enum class Known { No, Yes, Unknown };
+
+// Whether the child itself has a row for which the condition is true, asked as the caller. Unknown: the
+// caller may not read it, or the condition cannot be asked.
+Known ChildHas(Oid child, const char* condition);
+
+// Whether the child is there: it may have been dropped by hand.
+bool HasChild(const ProjectEntity* entity);
+
+// Whether a feed has written to the child, that the feed's start need not be on record. No, if it has to
+// begin anew.
+Known FeedIsSeen(const ProjectKey* key, const ProjectEntity* entity);

@@ -1,0 +1,5 @@
+#include "pg/server/compat.h"
+
+extern "C" {
+VM_MODULE_MAGIC;
+}
