@@ -73,7 +73,8 @@ BEGIN
     EXECUTE format('INSERT INTO %s (_id, _doc) SELECT ''v'' || n, steps.voucher(n) FROM generate_series(1, 9) n', vouchers);
     EXECUTE format('INSERT INTO %s (_id, _doc) SELECT ''c'' || n, steps.campaign(n) FROM generate_series(1, 3) n', campaigns);
 END $$;
--- What vm_next says, but for the switch without the times in its result and without waiting for the feed.
+-- What vm_next says, but for the switch without the times in its result and without waiting for the feed. What is to be done first has
+-- been done here, so do_first is not looked at.
 CREATE FUNCTION steps.go(tenant text, project text) RETURNS text LANGUAGE sql AS $$
     SELECT CASE step WHEN 'switch' THEN regexp_replace(replace(statement, '* FROM', 'entity, rows_staged, warnings FROM'), '\);$', ', quiet_seconds => 0);')
         ELSE statement END

@@ -16,7 +16,7 @@ from psycopg2.errors import SerializationFailure
 
 from mongo import Mongo
 
-TENANT, PROJECT, ENTITY = "acme", "spring", "vouchers"
+TENANT, PROJECT, ENTITY = "acme", "spring", "voucher"
 
 
 class Postgres:

@@ -7,10 +7,10 @@ CREATE TABLE vouchers (
     updated_at timestamptz,
     PRIMARY KEY (tenant_id, project_id, id)
 );
-SELECT vm_define_mapping('vouchers', '{
+SELECT vm_define_mapping('voucher', '{
     "columns": {"tenant_id": {"default": {"arg": 1}}, "project_id": {"default": {"arg": 2}}, "redeemed": {"default": 0}},
     "watermark": "updated_at"}');
-SELECT vm_register_parent('vouchers', 'vouchers');
+SELECT vm_register_parent('vouchers', 'voucher');
 SELECT vm_add_project('acme', 'spring');
 SELECT vm_record_step('acme', 'spring', 'source_check', 'clean');
 SELECT * FROM vm_prepare('acme', 'spring');

@@ -1,4 +1,4 @@
 BEGIN;
 SELECT pg_advisory_xact_lock(hashtext('acme/spring'));
-SELECT * FROM vm_switch('acme', 'spring', 'vouchers', quiet_seconds => 1);
+SELECT * FROM vm_switch('acme', 'spring', 'voucher', quiet_seconds => 1);
 COMMIT;

@@ -42,7 +42,7 @@ sub readable {
     my ($answer) = @_;
     $answer =~ s/^You are now connected .*\n//mg;
     $answer =~ s/^ *\w+ *\n-+\n(?: *\n)+\(\d+ rows?\)\n\n?//mg;    # of a function that returns nothing
-    $answer =~ s/^(?:GRANT(?: ROLE)?|SET|CALL|BEGIN|COMMIT|ROLLBACK|LISTEN|(?:CREATE|ALTER|DROP) [A-Z ]+|(?:INSERT 0|UPDATE|DELETE|COPY) \d+)\n//mg;
+    $answer =~ s/^(?:GRANT(?: ROLE)?|SET|CALL|BEGIN|COMMIT|ROLLBACK|LISTEN|(?:CREATE|ALTER|DROP) [A-Z ]+|(?:INSERT 0|UPDATE|DELETE|COPY|SELECT) \d+)\n//mg;
     $answer =~ s/[ \t]+$//mg;
     $answer =~ s/\n{3,}/\n\n/g;
     $answer =~ s/^\n+|\n+$//g;
