@@ -292,7 +292,7 @@ child: child table; NULL: all
 retried: cases that were sent: documents to the child, refused rows to the parent
 settled: of these, cases that are settled now
 still_open: of these, cases that failed again; vm_quarantine has the new error
-Errors: 42501 no right to write to the child, or to move its rows';
+Errors: 42501 no right to write to the child, or to move its rows; 42809 the table is no child';
 
 --
 -- src/pg/child/child.cpp: Children
@@ -490,7 +490,7 @@ COMMENT ON COLUMN vm_move_run.batch_size IS 'rows asked for by the last batch';
 COMMENT ON COLUMN vm_move_run.wal_bytes IS 'bytes of WAL written';
 COMMENT ON COLUMN vm_move_run.rows_per_second IS 'lately';
 COMMENT ON COLUMN vm_move_run.waits_for IS 'why it waits; NULL: it works';
-COMMENT ON COLUMN vm_move_run.waiting_since IS 'since when';
+COMMENT ON COLUMN vm_move_run.waiting_since IS 'since when it waits for that';
 COMMENT ON COLUMN vm_move_run.last_error IS 'what it ended with';
 COMMENT ON COLUMN vm_move_run.started_by IS 'who called';
 COMMENT ON COLUMN vm_move_run.started_at IS 'when it began';
@@ -514,7 +514,8 @@ SELECT r.move_id, r.child,
          ELSE pg_catalog.round(100.0 OPERATOR(pg_catalog.*) d.rows_done
               OPERATOR(pg_catalog./) GREATEST(r.rows_estimated, d.rows_done, 1), 1) END AS percent,
     r.rows_per_second,
-    CASE WHEN r.ended_at IS NULL AND r.rows_per_second OPERATOR(pg_catalog.>) 0 THEN pg_catalog.make_interval(secs =>
+    CASE WHEN r.ended_at IS NULL AND r.rows_per_second OPERATOR(pg_catalog.>) 0
+        AND NOT coalesce(pg_catalog.starts_with(r.waits_for, 'vm_resume_move'), false) THEN pg_catalog.make_interval(secs =>
         pg_catalog.round((GREATEST(r.rows_estimated, d.rows_done) OPERATOR(pg_catalog.-) d.rows_done)
             OPERATOR(pg_catalog./) r.rows_per_second)::double precision) END AS eta,
     r.batch_size, r.waits_for, r.waiting_since, r.last_error,
@@ -531,10 +532,10 @@ COMMENT ON COLUMN vm_progress.rows_estimated IS
 'rows to move: as the planner sees it, then by how much of the child has been gone through';
 COMMENT ON COLUMN vm_progress.percent IS 'rows_done of rows_estimated';
 COMMENT ON COLUMN vm_progress.rows_per_second IS 'lately; of an ended move, over all';
-COMMENT ON COLUMN vm_progress.eta IS 'time left at that rate';
+COMMENT ON COLUMN vm_progress.eta IS 'time left at that rate; NULL: it has ended or is paused';
 COMMENT ON COLUMN vm_progress.batch_size IS 'rows of the last batch, as asked for';
 COMMENT ON COLUMN vm_progress.waits_for IS 'why it waits; NULL: it works';
-COMMENT ON COLUMN vm_progress.waiting_since IS 'since when';
+COMMENT ON COLUMN vm_progress.waiting_since IS 'since when it waits for that';
 COMMENT ON COLUMN vm_progress.last_error IS 'what it ended with';
 COMMENT ON COLUMN vm_progress.inserted IS 'rows that were new to the parent';
 COMMENT ON COLUMN vm_progress.updated IS 'rows that replaced one of the parent''s';
@@ -572,14 +573,14 @@ max_batch_size: rows
 max_rows_per_second: NULL: no limit
 max_wal_per_second: bytes; NULL: no limit
 max_replica_lag: wait while the slowest replica is further behind; NULL: never
-throttle_query: wait while this query returns true; NULL: none
+throttle_query: wait while this query returns true, one boolean; NULL: none
 max_run_time: end after it; the same CALL goes on later. NULL: no limit
 lock_timeout_ms: milliseconds to wait for a lock before trying again later
 max_quarantined: stop if the parent refuses more rows; NULL: no limit
 quiet: no NOTICEs
 key_index: as in vm_move_batch
 Errors: 2D000 inside a transaction block; 54000 more than max_quarantined rows were refused; 42501 max_replica_lag without
-  pg_monitor; those of vm_move_batch; whatever a batch ran into. What was committed by then has moved';
+  pg_monitor; 22023 throttle_query gives no boolean; those of vm_move_batch; whatever a batch ran into. What was committed by then has moved';
 
 --
 -- src/pg/move/move_control.cpp
@@ -606,7 +607,7 @@ COMMENT ON FUNCTION vm_pause_move(regclass) IS
 
 child: child table
 Returns: CALLs of vm_move under way
-Errors: 42501 no right to DELETE from the child';
+Errors: 42501 no right to DELETE from the child; 42809 the table is no child';
 CREATE FUNCTION vm_resume_move(child regclass) RETURNS integer
 AS 'MODULE_PATHNAME' LANGUAGE C;
 COMMENT ON FUNCTION vm_resume_move(regclass) IS
@@ -614,7 +615,7 @@ COMMENT ON FUNCTION vm_resume_move(regclass) IS
 
 child: child table
 Returns: CALLs of vm_move under way
-Errors: 42501 no right to DELETE from the child';
+Errors: 42501 no right to DELETE from the child; 42809 the table is no child';
 CREATE FUNCTION vm_stop_move(child regclass) RETURNS integer
 AS 'MODULE_PATHNAME' LANGUAGE C;
 COMMENT ON FUNCTION vm_stop_move(regclass) IS
@@ -622,7 +623,7 @@ COMMENT ON FUNCTION vm_stop_move(regclass) IS
 
 child: child table
 Returns: CALLs of vm_move under way
-Errors: 42501 no right to DELETE from the child';
+Errors: 42501 no right to DELETE from the child; 42809 the table is no child';
 
 --
 -- src/pg/mapping/profile.cpp: Profile
@@ -1595,7 +1596,7 @@ parent: the table that the application uses; registered with vm_register_parent 
 severity: error, warning or info
 topic: what it is about
 problem: what was found
-statement: the statement that mends it; NULL: none can';
+statement: the statement that mends it; NULL: none does, or it would end or drop what others may need: then problem has it';
 
 --
 -- src/pg/feed/feed_task.cpp

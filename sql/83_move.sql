@@ -85,7 +85,21 @@ CALL vm_move('staged', throttle_query => 'SELECT falling()', quiet => true);
 SELECT state, rows_done, waits_for FROM vm_progress ORDER BY move_id DESC LIMIT 1;
 SELECT count(*) FROM load;
 SELECT waited_ms >= 100 AS waited FROM vm_move_batches ORDER BY batch_id DESC LIMIT 1;
+-- One that is none is refused at once: no move is on record. What fails later says that it is the throttle's, and so does a filter.
+TRUNCATE vm_move_run;
+\set SHOW_CONTEXT errors
 CALL vm_move('staged', throttle_query => 'SELECT nonsense', quiet => true);
+CALL vm_move('staged', throttle_query => 'SELECT 1', quiet => true);
+CALL vm_move('staged', throttle_query => 'SELECT true, false;', quiet => true);
+CALL vm_move('staged', throttle_query => 'DELETE FROM load', quiet => true);
+CALL vm_move('staged', throttle_query => '', quiet => true);
+CALL vm_move('staged', filter => 'nothing = 1', quiet => true);
+SELECT count(*) FROM vm_move_run;
+INSERT INTO staged (_id, _doc) VALUES ('0', '{"id": "0"}');
+CALL vm_move('staged', throttle_query => 'SELECT count(*) / (SELECT count(*) FROM load) > 1 FROM load', quiet => true);
+CALL vm_move('staged', filter => '1 / id::integer = 1', quiet => true);
+\set SHOW_CONTEXT never
+SELECT state, last_error FROM vm_progress ORDER BY move_id;
 DROP FUNCTION falling();
 DROP TABLE load;
 

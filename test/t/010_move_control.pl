@@ -326,7 +326,26 @@ fill($node, 1, 100);
 is(sqlstate($node, 'postgres', q{CALL vm_move('feed', throttle_query => 'SELECT 1/0 = 1', quiet => true)}), '22012', 'an error of throttle_query is one of the move');
 is(last_move($node, 'state, last_error, rows_done'), 'failed|division by zero|0', '… which has failed');
 is( sqlstate($node, 'postgres', q{CALL vm_move('feed', throttle_query => $$SELECT 'f'::text$$, max_run_time => '1 s', quiet => true)}),
-	'42804', 'a throttle_query that gives no boolean');
+	'22023', 'a throttle_query that gives no boolean');
+
+# A pause says nothing of how fast rows move. What is waited for next is waited for from then on.
+fill($node, 1, 5000);
+gate('true');
+$mover = begin_session($node, 'CALL vm_move(' . join(', ', "'feed'", @gated) . ')');
+wait_until($node, 'a move waits', "waits_for = 'throttle_query' AND rows_done > 0 FROM vm_progress");
+run_sql("SELECT vm_pause_move('feed')");
+wait_until($node, '… and is paused', "waits_for LIKE 'vm_resume_move, %' FROM vm_progress");
+is(run_sql('SELECT eta IS NULL, waiting_since > paused_at FROM vm_progress JOIN vm_move_control USING (child)'), 't|t', '… from then on');
+run_sql('SELECT pg_sleep(2.5)');
+my $resumed = run_sql('SELECT clock_timestamp()');
+run_sql("SELECT vm_resume_move('feed')");
+wait_until($node, '… resumed, it waits as before', "waits_for = 'throttle_query' FROM vm_progress");
+is(last_move($node, "waiting_since > '$resumed'"), 't', '… but not since then');
+gate('false');
+($out, $err) = end_session($mover);
+like($err, qr/rows \(\d+ %\), waits for vm_resume_move, paused by \w+$/m, '… without a rate while it was paused');
+unlike($err, qr/rows\/s.* waits for vm_resume_move/, '… nor a time left');
+one_place($node, 5000, '… all rows move');
 
 # Time is limited: that is no error, and the next CALL goes on.
 fill($node, 1, 5000);

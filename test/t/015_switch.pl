@@ -125,6 +125,23 @@ $node->append_conf('postgresql.conf', "autovacuum = off\n");
 $node->reload;
 unswitch();
 
+# A transaction that was prepared and has written keeps later snapshots old: it is named, not who has one just now.
+$node->safe_psql('postgres', <<'SQL');
+UPDATE vm_project_entity SET switch_at = now(), feed_stop_at = now() WHERE project = 'Q';
+BEGIN; INSERT INTO gate VALUES (false); PREPARE TRANSACTION 'forgotten';
+INSERT INTO other (_id, _doc) VALUES ('q1', '{"id": "q1"}');
+SELECT FROM vm_move_batch('other');
+SQL
+my $reader = begin_session($node, 'SELECT pg_sleep(100)');
+$holder = pid_of($reader);
+wait_until($node, 'another session has a snapshot', "backend_xmin IS NOT NULL FROM pg_stat_activity WHERE pid = $holder");
+($out, $err) = end_session(begin_session($node, q{SELECT * FROM vm_finish('T', 'Q')}));
+like($err, qr/ERROR:  55006: .*\nDETAIL:  Older snapshots .* Transaction 'forgotten' of role \S+ has been prepared since [0-9.]+ s\. Nothing was changed\./, 'vm_finish names a prepared transaction');
+$node->safe_psql('postgres', "ROLLBACK PREPARED 'forgotten'; SELECT pg_terminate_backend($holder)");
+end_session($reader);
+is((end_session(begin_session($node, q{SELECT found FROM vm_finish('T', 'Q')})))[0], 'empty, dropped', '… and goes through once that has ended');
+unswitch();
+
 # A standby and a subscriber, each with a session that has asked before.
 $node->backup('base');
 my $standby = PostgreSQL::Test::Cluster->new('standby');

@@ -2,6 +2,7 @@
 #include "pg/server/caught.h"
 #include "pg/check/check.h"
 #include "pg/check/check_condition.h"
+#include "pg/project/parent.h"
 #include "pg/server/tables.h"
 
 extern "C" {
@@ -9,24 +10,11 @@ PG_FUNCTION_INFO_V1(vm_define_reference);
 PG_FUNCTION_INFO_V1(vm_drop_reference);
 }
 
-static char* NameAt(FunctionCallInfo fcinfo, int i) {
-    return PG_ARGISNULL(i) ? NULL : pstrdup(NameStr(*PG_GETARG_NAME(i)));
-}
-
-static char* TextAt(FunctionCallInfo fcinfo, int i) {
-    return PG_ARGISNULL(i) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(i));
-}
-
 // The parent of an entity, or InvalidOid while it is not registered.
 static Oid ParentOfEntity(Oid schema, const char* entity) {
-    SqlArg args[] = {TextArg(entity)};
-    AsOwner owner = EnterAsOwner(schema);
-    SqlResult result = RunSql(psprintf("SELECT p.parent::oid FROM %s p JOIN pg_class c ON c.oid = p.parent "
-                                       "WHERE p.entity = $1",
-                                       ExtensionName(schema, "vm_parent")),
-                              args, 1, 1);
-    LeaveAsOwner(owner);
-    return result.found ? DatumGetObjectId(result.value[0]) : InvalidOid;
+    const Parent* parent = FindParent(schema, entity);
+    bool stands = parent != NULL && SearchSysCacheExists1(RELOID, ObjectIdGetDatum(parent->parent));
+    return stands ? parent->parent : InvalidOid;
 }
 
 static void CheckColumn(const char* what, Oid table, const char* column) {
@@ -64,16 +52,16 @@ Datum vm_define_reference(PG_FUNCTION_ARGS) {
     static const int required[] = {0, 1, 3, 6, 7};
     for (int i : required) RequireArgument(fcinfo, i);
     Oid schema = ExtensionSchema(fcinfo);
-    char* entity = TextAt(fcinfo, 0);
-    char* column = NameAt(fcinfo, 1);
-    char* refers_to = TextAt(fcinfo, 2);
-    char* counted = TextAt(fcinfo, 5);
+    char* entity = TextArgument(fcinfo, 0);
+    char* column = NameArgument(fcinfo, 1);
+    char* refers_to = TextArgument(fcinfo, 2);
+    char* counted = TextArgument(fcinfo, 5);
     char* what = psprintf("reference %s.%s", entity, column);
     if (entity[0] == '\0' || column[0] == '\0' || (refers_to != NULL && refers_to[0] == '\0'))
         ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
                         errmsg("a reference needs an entity, a column and the entity it refers to")));
-    CheckSeverity(what, TextAt(fcinfo, 6));
-    CheckSeverity(what, TextAt(fcinfo, 7));
+    CheckSeverity(what, TextArgument(fcinfo, 6));
+    CheckSeverity(what, TextArgument(fcinfo, 7));
     if (counted != NULL && PG_ARGISNULL(4))
         ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("%s: nothing has the count", what),
                         errhint("Give count_column, the column of %s that has the number of rows.",
@@ -82,18 +70,18 @@ Datum vm_define_reference(PG_FUNCTION_ARGS) {
         Oid from = ParentOfEntity(schema, entity);
         Oid to = ParentOfEntity(schema, refers_to);
         CheckColumn(what, from, column);
-        CheckColumn(what, to, NameAt(fcinfo, 3));
-        CheckColumn(what, to, NameAt(fcinfo, 4));
+        CheckColumn(what, to, NameArgument(fcinfo, 3));
+        CheckColumn(what, to, NameArgument(fcinfo, 4));
         if (counted != NULL) CheckCounted(what, schema, from, counted);
     }
     SqlArg args[] = {TextArg(entity),
                      TextArg(column),
                      TextArg(refers_to),
-                     TextArg(NameAt(fcinfo, 3)),
-                     TextArg(NameAt(fcinfo, 4)),
+                     TextArg(NameArgument(fcinfo, 3)),
+                     TextArg(NameArgument(fcinfo, 4)),
                      TextArg(counted),
-                     TextArg(TextAt(fcinfo, 6)),
-                     TextArg(TextAt(fcinfo, 7)),
+                     TextArg(TextArgument(fcinfo, 6)),
+                     TextArg(TextArgument(fcinfo, 7)),
                      TextArg(GetUserNameFromId(GetUserId(), false))};
     AsOwner owner = EnterAsOwner(schema);
     RunSql(psprintf("INSERT INTO %s (entity, column_name, refers_to, refers_to_column, count_column, "
@@ -114,8 +102,8 @@ Datum vm_define_reference(PG_FUNCTION_ARGS) {
 Datum vm_drop_reference(PG_FUNCTION_ARGS) {
     RequireArguments(fcinfo, 2);
     Oid schema = ExtensionSchema(fcinfo);
-    char* entity = TextAt(fcinfo, 0);
-    char* column = NameAt(fcinfo, 1);
+    char* entity = TextArgument(fcinfo, 0);
+    char* column = NameArgument(fcinfo, 1);
     char* table = ExtensionName(schema, "vm_reference");
     SqlArg args[] = {TextArg(entity), TextArg(column)};
     const char* which = "entity = $1 AND column_name = $2::name";

@@ -80,12 +80,17 @@ void MakeWay(Oid table) {
     AtEOXact_GUC(true, nest);
 }
 
+int ReadCommittedHint(void) {
+    return IsTransactionBlock() ? errhint("BEGIN ISOLATION LEVEL READ COMMITTED.")
+                                : errhint("SET default_transaction_isolation = 'read committed';");
+}
+
 void RequireReadCommitted(const char* function) {
     if (!IsolationUsesXactSnapshot()) return;
     ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
                     errmsg("%s can be called only at READ COMMITTED", function),
                     errdetail("An older snapshot would not show what other sessions have done since."),
-                    errhint("BEGIN ISOLATION LEVEL READ COMMITTED.")));
+                    ReadCommittedHint()));
 }
 
 void RequireOwner(Relation rel) {

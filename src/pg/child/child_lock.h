@@ -19,5 +19,8 @@ void MakeWay(Oid table);
 // transaction's (0A000).
 void RequireReadCommitted(const char* function);
 
+// The hint of those that run only at READ COMMITTED: a CALL that commits cannot go into a block.
+int ReadCommittedHint(void);
+
 // Error: the table is not the caller's (42501).
 void RequireOwner(Relation rel);

@@ -70,7 +70,8 @@ static Traces TracesOf(Relation child) {
 
 // Whether a transaction may still see rows that another, which is committed, has deleted. Autovacuum reads
 // nothing that an application would miss, nor does another vm_finish: two that wait would wait for each
-// other.
+// other. While an older transaction writes, a later snapshot counts too, for no longer than it is there: only
+// how far back it reaches is to be seen, and one that was exported and imported just now may reach as far.
 static bool HasOlderSnapshots(TransactionId deleter) {
     int count;
     VirtualTransactionId* older =
@@ -85,12 +86,15 @@ static bool HasOlderSnapshots(TransactionId deleter) {
     return false;
 }
 
-Seen WhoSees(Relation child) {
+Seen WhoSees(Relation child, TransactionId* gone) {
+    *gone = InvalidTransactionId;
     if (child->rd_rel->relam != HEAP_TABLE_AM_OID)
         return CountRows(child).all > 0 ? Seen::ByOthers : Seen::ByNobody;
     Traces traces = TracesOf(child);
     if (traces.rows) return Seen::ByOthers;
     if (traces.deleted_here) return Seen::ByThisTransaction;
-    return TransactionIdIsValid(traces.last_gone) && HasOlderSnapshots(traces.last_gone) ? Seen::ByOthers
-                                                                                         : Seen::ByNobody;
+    if (!TransactionIdIsValid(traces.last_gone) || !HasOlderSnapshots(traces.last_gone))
+        return Seen::ByNobody;
+    *gone = traces.last_gone;
+    return Seen::ByOthers;
 }

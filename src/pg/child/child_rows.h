@@ -12,5 +12,6 @@ ChildRows CountRows(Relation child);
 
 // Who sees a row of the child: one that is there, one that is just written, or one that is gone but not for
 // older snapshots. Nobody is final while the child is locked against writers.
+// *gone: the last transaction that has deleted some, if only older snapshots see them; else not valid.
 enum class Seen { ByNobody, ByThisTransaction, ByOthers };
-Seen WhoSees(Relation child);
+Seen WhoSees(Relation child, TransactionId* gone);

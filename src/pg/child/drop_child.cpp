@@ -1,6 +1,7 @@
 #include "pg/child/drop_child.h"
 
 #include "pg/child/child_rows.h"
+#include "pg/server/holders.h"
 #include "pg/server/tables.h"
 
 extern "C" {
@@ -22,17 +23,21 @@ static void RequireSmall(Relation child) {
                     errhint("VACUUM %s;", name)));
 }
 
-[[noreturn]] static void RaiseSeen(Relation child, Seen by) {
+[[noreturn]] static void RaiseSeen(Relation child, Seen by, TransactionId gone) {
+    char* who = NULL;
+    if (by == Seen::ByOthers)
+        who = TransactionIdIsValid(gone) ? OldestSnapshot(gone) : WriterOf(RelationGetRelid(child));
     ereport(
         ERROR,
         (errcode(ERRCODE_OBJECT_IN_USE),
          errmsg("child %s is empty, but not for every open transaction",
                 QualifiedName(RelationGetRelid(child))),
          errdetail("Older snapshots do not show these rows in the parent, and without the child not at all. "
-                   "Nothing was changed."),
+                   "%s%sNothing was changed.",
+                   who ? who : "", who ? " " : ""),
          by == Seen::ByThisTransaction
              ? errhint("This transaction has moved or deleted them: commit it first.")
-             : errhint("Try again when these have ended, see backend_xmin in pg_stat_activity.")));
+             : errhint("Let that transaction end, then try again.")));
 }
 
 void RequireForgotten(Relation child, bool wait) {
@@ -41,9 +46,10 @@ void RequireForgotten(Relation child, bool wait) {
     RequireSmall(child);
     TimestampTz deadline = GetCurrentTimestamp() + (wait ? kPatienceUs : 0);
     for (;;) {
-        Seen by = WhoSees(child);
+        TransactionId gone;
+        Seen by = WhoSees(child, &gone);
         if (by == Seen::ByNobody) return;
-        if (by == Seen::ByThisTransaction || GetCurrentTimestamp() >= deadline) RaiseSeen(child, by);
+        if (by == Seen::ByThisTransaction || GetCurrentTimestamp() >= deadline) RaiseSeen(child, by, gone);
         (void)WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, kPollMs, PG_WAIT_EXTENSION);
         ResetLatch(MyLatch);
         CHECK_FOR_INTERRUPTS();

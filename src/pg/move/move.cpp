@@ -1,6 +1,7 @@
 // vm_move_batch: rows of a child to its parent in one transaction, newer wins, nothing vanishes.
 #include "pg/move/move.h"
 
+#include "pg/child/child_lock.h"
 #include "pg/server/caught.h"
 #include "pg/move/move_progress.h"
 #include "pg/project/move_project.h"
@@ -16,18 +17,17 @@ PG_FUNCTION_INFO_V1(vm_move_batch);
 void CheckMoveAllowed(const char* function) {
     PreventCommandIfReadOnly(function);
     if (IsolationUsesXactSnapshot())
-        ereport(ERROR,
-                (errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("rows can be moved only at READ COMMITTED"),
-                 errdetail("An older snapshot would show rows where they no longer are."),
-                 errhint("BEGIN ISOLATION LEVEL READ COMMITTED.")));
+        ereport(
+            ERROR,
+            (errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("rows can be moved only at READ COMMITTED"),
+             errdetail("An older snapshot would show rows where they no longer are."), ReadCommittedHint()));
 }
 
 // What a dry run found, for people.
 static void TellDryRun(const MoveTarget* target, const MoveCounts* counts, const MoveReport* report,
                        uint64 wal) {
     ereport(NOTICE, (errmsg("dry run: nothing was moved"),
-                     errdetail("It would have written %s of WAL; rows take the way %s.", PrettySize(wal),
-                               target->path)));
+                     errdetail("It would have written %s of WAL; path: %s.", PrettySize(wal), target->path)));
     if (report->kept != NULL)
         ereport(NOTICE, (errmsg_plural(INT64_FORMAT " row would be kept back, the parent's stays",
                                        INT64_FORMAT " rows would be kept back, the parent's stay",
@@ -91,10 +91,8 @@ Datum vm_move_batch(PG_FUNCTION_ARGS) {
     if (batch_size < 1)
         ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("batch_size must be at least 1")));
     CheckMoveAllowed("vm_move_batch()");
-    MoveOptions options = {PG_ARGISNULL(2) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(2)),
-                           OnConflictOf(text_to_cstring(PG_GETARG_TEXT_PP(3))),
-                           LockingOf(text_to_cstring(PG_GETARG_TEXT_PP(4))),
-                           PG_ARGISNULL(6) ? NULL : NameStr(*PG_GETARG_NAME(6))};
+    MoveOptions options = {TextArgument(fcinfo, 2), OnConflictOf(text_to_cstring(PG_GETARG_TEXT_PP(3))),
+                           LockingOf(text_to_cstring(PG_GETARG_TEXT_PP(4))), NameArgument(fcinfo, 6)};
 
     Batch batch = {};
     batch.size = batch_size;

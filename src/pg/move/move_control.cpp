@@ -1,6 +1,7 @@
 // vm_pause_move, vm_resume_move, vm_stop_move: rows of vm_move_control, which a move reads before each batch.
 #include "pg/move/move_control.h"
 
+#include "pg/child/is_child.h"
 #include "pg/server/tables.h"
 
 extern "C" {
@@ -36,6 +37,7 @@ static Datum Ask(FunctionCallInfo fcinfo, const char* sql) {
     RequireArguments(fcinfo, 1);
     Oid schema = ExtensionSchema(fcinfo), child = PG_GETARG_OID(0);
     CheckRights(child);
+    RequireChild(schema, child);
     SqlArg args[] = {OidArg(REGCLASSOID, child), TextArg(GetUserNameFromId(GetUserId(), false))};
     AsOwner owner = EnterAsOwner(schema);
     RunSql(psprintf(sql, ExtensionName(schema, "vm_move_control")), args, 2, 0);

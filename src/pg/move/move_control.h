@@ -3,6 +3,9 @@
 
 #include "pg/server/compat.h"
 
+// What a paused move waits for.
+constexpr char kPaused[] = "vm_resume_move";
+
 struct MoveControl {
     char* paused_by;      // NULL: not paused
     TimestampTz stop_at;  // moves that began before are to stop; 0: never said

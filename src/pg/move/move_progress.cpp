@@ -1,5 +1,6 @@
 #include "pg/move/move_progress.h"
 
+#include "pg/move/move_control.h"
 #include "pg/server/tables.h"
 
 static SqlArg Int8Arg(int64 value) {
@@ -113,19 +114,22 @@ void TellProgress(const MoveTarget* target, MoveProgress* progress) {
     TimestampTz now = GetCurrentTimestamp();
     int64 done = RowsDone(progress);
     if (now - progress->told < USECS_PER_SEC) return;
+    // A pause says nothing of how fast rows move, nor of when they will have moved.
+    bool paused = strncmp(progress->waits_for, kPaused, strlen(kPaused)) == 0;
     double lately = (done - progress->told_rows) * 1e6 / (now - progress->told);
-    progress->rate = progress->rate == 0 ? lately : 0.5 * progress->rate + 0.5 * lately;
+    if (!paused) progress->rate = progress->rate == 0 ? lately : 0.5 * progress->rate + 0.5 * lately;
     progress->told = now;
     progress->told_rows = done;
     if (progress->quiet) return;
     int64 all = Max(progress->estimated, done);
     const char* waits = progress->waits_for[0] ? psprintf(", waits for %s", progress->waits_for) : "";
-    const char* left = progress->rate > 0 && all > done
+    const char* rate = paused ? "" : psprintf(", %.0f rows/s", progress->rate);
+    const char* left = !paused && progress->rate > 0 && all > done
                            ? psprintf(", %s left", PrettyDuration((all - done) / progress->rate))
                            : "";
-    ereport(NOTICE, (errmsg("%s: " INT64_FORMAT " of about " INT64_FORMAT " rows (%.0f %%), %.0f rows/s%s%s",
-                            target->child_name, done, all, all > 0 ? 100.0 * done / all : 100.0,
-                            progress->rate, left, waits)));
+    ereport(NOTICE,
+            (errmsg("%s: " INT64_FORMAT " of about " INT64_FORMAT " rows (%.0f %%)%s%s%s", target->child_name,
+                    done, all, all > 0 ? 100.0 * done / all : 100.0, rate, left, waits)));
 }
 
 void TellEnd(const MoveTarget* target, const MoveProgress* progress, const char* why) {

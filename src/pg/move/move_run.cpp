@@ -30,9 +30,15 @@ static void BackOff(MoveRun* run) {
     run->wake_at = Now() + run->back_off / 2 + (int64)(run->back_off * pg_prng_double(&pg_global_prng_state));
 }
 
-// What it waits for, from now on unless it has been waiting already.
+// Whether two say the same, but for the details behind a comma.
+static bool SameReason(const char* one, const char* other) {
+    size_t len = strcspn(one, ",");
+    return len == strcspn(other, ",") && strncmp(one, other, len) == 0;
+}
+
+// What it waits for, from now on unless it has been waiting for that already.
 static void NoteWait(MoveProgress* progress, const char* reason) {
-    if (progress->waits_for[0] == '\0') progress->waiting_since = Now();
+    if (!SameReason(progress->waits_for, reason)) progress->waiting_since = Now();
     snprintf(progress->waits_for, sizeof(progress->waits_for), "%s", reason);
 }
 
@@ -44,7 +50,7 @@ static void End(MoveRun* run, const char* state, const char* why) {
 // Says why it waits, on record too if that is news, and sleeps for a while.
 static void Wait(MoveRun* run, const char* reason, TimestampTz until) {
     MoveProgress* progress = &run->progress;
-    bool news = strncmp(progress->on_record, reason, strcspn(reason, ",")) != 0;
+    bool news = !SameReason(progress->on_record, reason);
     TimestampTz now = Now();
     NoteWait(progress, reason);
     // Others may go on where this one waits.
@@ -62,7 +68,7 @@ static void Wait(MoveRun* run, const char* reason, TimestampTz until) {
 // Why the next batch has to wait, and until when; NULL if it may begin.
 static char* ReasonToWait(MoveRun* run, const MoveControl* control, TimestampTz* until) {
     *until = Now() + kSlice;
-    if (control->paused_by != NULL) return psprintf("vm_resume_move, paused by %s", control->paused_by);
+    if (control->paused_by != NULL) return psprintf("%s, paused by %s", kPaused, control->paused_by);
     if (run->wake_at > Now()) {
         *until = run->wake_at;
         return pstrdup(run->progress.waits_for[0] ? run->progress.waits_for
@@ -255,8 +261,10 @@ static void Conclude(MoveRun* run, const char* state, const char* error) {
              errdetail("%s" INT64_FORMAT
                        " rows have moved and stay moved; the batch at hand was undone, nothing is lost.",
                        error->detail ? psprintf("%s ", error->detail) : "", MovedOf(counts)),
-             errhint("%sCALL vm_move again goes on from there.",
-                     error->hint ? psprintf("%s ", error->hint) : "")));
+             errhint("%s%s", error->hint ? psprintf("%s ", error->hint) : "",
+                     canceled ? "CALL vm_move again goes on from there."
+                              : "Once the cause is mended, CALL vm_move again goes on from there."),
+             error->context ? errcontext("%s", error->context) : 0));
 }
 
 // Commits what a step did. Deferred triggers of the parent may object at that moment.

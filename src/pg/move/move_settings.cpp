@@ -20,10 +20,6 @@ static int64 IntervalArg(FunctionCallInfo fcinfo, int i, const char* name) {
     return us;
 }
 
-static char* TextArgument(FunctionCallInfo fcinfo, int i) {
-    return fcinfo->args[i].isnull ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(i));
-}
-
 // A query that is to stand within another one.
 static char* WithoutSemicolon(char* query) {
     size_t len = query ? strlen(query) : 0;
@@ -35,8 +31,7 @@ MoveRun* BeginRun(FunctionCallInfo fcinfo) {
     static const int kRequired[] = {0, 2, 3, 4, 5, 11, 13};
     for (int i : kRequired) RequireArgument(fcinfo, i);
     MoveOptions options = {TextArgument(fcinfo, 1), OnConflictOf(TextArgument(fcinfo, 2)),
-                           LockingOf(TextArgument(fcinfo, 3)),
-                           PG_ARGISNULL(14) ? NULL : pstrdup(NameStr(*PG_GETARG_NAME(14)))};
+                           LockingOf(TextArgument(fcinfo, 3)), NameArgument(fcinfo, 14)};
     MoveRun* run = (MoveRun*)palloc0(sizeof(MoveRun));
     run->pace = vm::Pace(PositiveArg(fcinfo, 4, "target_batch_ms", false) * 1000,
                          (int)PositiveArg(fcinfo, 5, "max_batch_size", false));

@@ -1,5 +1,6 @@
 #include "pg/move/move_target.h"
 
+#include "pg/child/is_child.h"
 #include "pg/move/move_path.h"
 #include "pg/server/tables.h"
 
@@ -71,6 +72,7 @@ Oid ParentOf(Oid schema, Oid child) {
         LeaveAsOwner(owner);
         if (result.found) return DatumGetObjectId(result.value[0]);
     }
+    RefuseParent(schema, child);
     ereport(ERROR, (errcode(ERRCODE_WRONG_OBJECT_TYPE),
                     errmsg("table %s is no child of exactly one parent", get_rel_name(child)),
                     errhint("Children are made by vm_create_child, or with INHERITS (parent).")));
@@ -339,11 +341,7 @@ MoveTarget* BuildTarget(Oid schema, Oid child, const MoveOptions* options, Memor
     // No more than a look: a stronger lock later would be an upgrade, and two of them a deadlock.
     target->child = relation_open(child, AccessShareLock);
     char* mapping = MappingOfChild(schema, target->child, NULL, NULL);
-    if (mapping == NULL)
-        ereport(ERROR,
-                (errcode(ERRCODE_WRONG_OBJECT_TYPE),
-                 errmsg("table %s has no transform trigger", RelationGetRelationName(target->child)),
-                 errhint("The trigger names the mapping, and the mapping says which rows are newer.")));
+    if (mapping == NULL) RaiseNoTrigger(schema, child);
     CheckChild(target->child);
     CheckFilter(options->filter);
     SafePath path = EnterSafePath();

@@ -5,11 +5,42 @@
 extern "C" {
 #include <access/xlog.h>
 #include <catalog/pg_authid.h>
+#include <utils/plancache.h>
 }
 
 static constexpr int64 kAskEvery = 200 * 1000;  // microseconds
 
+// Errors of the query speak of the query, not of the statement it stands in.
+static void OnQueryError(void* arg) {
+    internalerrquery(NULL);
+    internalerrposition(0);
+    errcontext("throttle_query of the move: %s", (const char*)arg);
+}
+
+// The type of what the query gives. It is analysed, not run.
+static Oid QueryType(const char* query) {
+    if (SPI_connect() != SPI_OK_CONNECT) elog(ERROR, "SPI_connect failed");
+    SPIPlanPtr plan = SPI_prepare(psprintf("SELECT (%s\n)", query), 0, NULL);
+    if (plan == NULL) elog(ERROR, "SPI_prepare failed: %s", SPI_result_code_string(SPI_result));
+    const CachedPlanSource* source = (const CachedPlanSource*)linitial(SPI_plan_get_plan_sources(plan));
+    Oid type = TupleDescAttr(source->resultDesc, 0)->atttypid;
+    SPI_finish();
+    return type;
+}
+
+static void CheckQuery(const char* query) {
+    ErrorContextCallback callback = {error_context_stack, OnQueryError, (void*)query};
+    error_context_stack = &callback;
+    Oid type = QueryType(query);
+    error_context_stack = callback.previous;
+    if (type != BOOLOID)
+        ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+                        errmsg("throttle_query gives %s, not boolean", format_type_be(type)),
+                        errhint("The move waits while it gives true, as in SELECT count(*) > 5 FROM ...")));
+}
+
 void CheckThrottle(const MoveThrottle* throttle) {
+    if (throttle->query != NULL) CheckQuery(throttle->query);
     if (throttle->max_lag == 0) return;
     if (has_privs_of_role(GetUserId(), ROLE_PG_READ_ALL_STATS)) return;
     ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
@@ -35,8 +66,11 @@ static char* LagReason(MoveThrottle* throttle, TimestampTz now) {
 }
 
 static char* QueryReason(const MoveThrottle* throttle) {
-    if (!RunSql(psprintf("SELECT true WHERE (%s\n)", throttle->query), NULL, 0, 1).found) return NULL;
-    return pstrdup("throttle_query");
+    ErrorContextCallback callback = {error_context_stack, OnQueryError, throttle->query};
+    error_context_stack = &callback;
+    bool wait = RunSql(psprintf("SELECT true WHERE (%s\n)", throttle->query), NULL, 0, 1).found;
+    error_context_stack = callback.previous;
+    return wait ? pstrdup("throttle_query") : NULL;
 }
 
 char* ThrottleReason(MoveThrottle* throttle, TimestampTz* until) {

@@ -15,7 +15,8 @@ struct MoveThrottle {
     double wal_per_row;  // lately
 };
 
-// Refuses settings that cannot work for this caller (42501).
+// Refuses settings that cannot work for this caller (42501), and a query that is none or does not give one
+// boolean (22023, or the error of the query itself).
 void CheckThrottle(const MoveThrottle* throttle);
 
 // Why to wait, in the current memory context, and until when at least; NULL if the next batch may begin. Asks

@@ -5,6 +5,7 @@
 #include "pg/move/move_lock.h"
 #include "pg/move/move_progress.h"
 #include "pg/project/move_project.h"
+#include "pg/server/holders.h"
 #include "pg/server/tables.h"
 
 extern "C" {
@@ -35,16 +36,17 @@ static bool SnapshotsEnded(TimestampTz deadline) {
 
 static void RequireSnapshotsEnded(const MoveTarget* target, TimestampTz deadline) {
     if (SnapshotsEnded(deadline)) return;
+    char* who = OldestSnapshot(InvalidTransactionId);
     ereport(
         ERROR,
         (errcode(ERRCODE_OBJECT_IN_USE),
          errmsg("transactions that began earlier may still read child %s", target->child_name),
          errdetail(
              "To a REPEATABLE READ transaction with an older snapshot the rows would vanish: it sees neither "
-             "the truncated child nor the parent's new rows. Nothing was moved."),
-         errhint(
-             "See backend_xmin in pg_stat_activity; wait longer with wait_ms, or pass wait_for_snapshots => "
-             "false if nobody reads in such a transaction.")));
+             "the truncated child nor the parent's new rows. %s%sNothing was moved.",
+             who ? who : "", who ? " " : ""),
+         errhint("Let that transaction end, or wait longer with wait_ms; pass wait_for_snapshots => false if "
+                 "nobody reads in such a transaction.")));
 }
 
 static void AwaitVacuum(void* arg) {
@@ -131,7 +133,7 @@ Datum vm_move_whole(PG_FUNCTION_ARGS) {
     RequireArguments(fcinfo, 4);
     CheckMoveAllowed("vm_move_whole()");
     MoveOptions options = {NULL, OnConflictOf(text_to_cstring(PG_GETARG_TEXT_PP(1))), Locking::Lock,
-                           PG_ARGISNULL(4) ? NULL : NameStr(*PG_GETARG_NAME(4))};
+                           NameArgument(fcinfo, 4)};
     bool wait = PG_GETARG_BOOL(2);
     int64 wait_us = (int64)PG_GETARG_INT32(3) * 1000;
     MoveTarget* target =

@@ -21,8 +21,7 @@ void LockParents(Oid schema, bool change) {
     LockRelationOid(ExtensionTable(schema, "vm_parent"), change ? ShareRowExclusiveLock : RowExclusiveLock);
 }
 
-// The entity, or NULL.
-static Parent* FindParent(Oid schema, const char* entity) {
+Parent* FindParent(Oid schema, const char* entity) {
     SqlArg args[] = {TextArg(entity)};
     AsOwner owner = EnterAsOwner(schema);
     SqlResult found = RunSql(psprintf("SELECT parent::oid, mapping, closed, move_active = 'before_switch' "
@@ -195,7 +194,7 @@ Datum vm_register_parent(PG_FUNCTION_ARGS) {
                         errdetail("It is a temporary table, which no other session sees.")));
     CheckMapping(schema, mapping, rel);
     CheckMoveActive(entity, move_active);
-    char* closed = ClosedOf(entity, PG_ARGISNULL(3) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(3)), rel);
+    char* closed = ClosedOf(entity, TextArgument(fcinfo, 3), rel);
     char* collection = PG_ARGISNULL(6) ? psprintf("%s-{tenant}-{project}", RelationGetRelationName(rel))
                                        : text_to_cstring(PG_GETARG_TEXT_PP(6));
     if (collection[0] == '\0')

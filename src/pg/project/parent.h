@@ -3,6 +3,8 @@
 
 #include "pg/project/project.h"
 
+// An entity as it is registered, or NULL. Its table may be gone.
+Parent* FindParent(Oid schema, const char* entity);
 // An entity as it is registered. Error: it is not (22023).
 Parent* RegisteredParent(Oid schema, const char* entity);
 

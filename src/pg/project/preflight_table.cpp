@@ -66,8 +66,8 @@ static const char kIndexes[] = R"(
 static const char kForeignKeys[] = R"(
     SELECT 'warning', 'foreign key', CASE WHEN k.conrelid = $1
         THEN format('%I refers to the table itself: children are made without it, and a row can move only after the one it refers to', k.conname)
-        ELSE format('%I of %s does not see staged rows: a row that refers to one is refused until that has moved', k.conname, k.conrelid::regclass) END,
-        CASE WHEN k.conrelid <> $1 THEN format('ALTER TABLE %s DROP CONSTRAINT %I;', k.conrelid::regclass, k.conname) END
+        ELSE format('%1$I of %2$s does not see staged rows: a row that refers to one is refused until that has moved, or until ALTER TABLE %2$s DROP CONSTRAINT %1$I;',
+            k.conname, k.conrelid::regclass) END, NULL
     FROM pg_constraint k WHERE k.confrelid = $1 AND k.contype = 'f' AND k.conparentid = 0
     ORDER BY k.conrelid = $1, k.conrelid::regclass::text, k.conname)";
 

@@ -11,6 +11,14 @@ void RequireArguments(FunctionCallInfo fcinfo, int n);
 // The same for one argument, counted from 0.
 void RequireArgument(FunctionCallInfo fcinfo, int i);
 
+// Argument i of type text or name, in the current context, or NULL.
+inline char* TextArgument(FunctionCallInfo fcinfo, int i) {
+    return PG_ARGISNULL(i) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(i));
+}
+inline char* NameArgument(FunctionCallInfo fcinfo, int i) {
+    return PG_ARGISNULL(i) ? NULL : pstrdup(NameStr(*PG_GETARG_NAME(i)));
+}
+
 // A table of the extension; an error if it is gone.
 Oid ExtensionTable(Oid schema, const char* name);
 

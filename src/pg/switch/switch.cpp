@@ -1,8 +1,10 @@
 // vm_switch: a project's applications go to PostgreSQL, in one transaction or not at all.
 #include "pg/switch/switch.h"
 
+#include "pg/child/child_lock.h"
 #include "pg/server/caught.h"
 #include "pg/switch/flag.h"
+#include "pg/server/holders.h"
 #include "pg/server/tables.h"
 
 extern "C" {
@@ -222,27 +224,8 @@ static void SwitchUnderLock(void* arg) {
 // Who holds what stands in the way of SHARE, for people.
 static char* HolderOf(const Switch* s) {
     for (int i = 0; i < s->count; i++) {
-        SqlArg args[] = {OidArg(OIDOID, RelationGetRelid(s->children[i].rel))};
-        SafePath path = EnterSafePath();
-        SqlResult row = RunSql(
-            "SELECT CASE WHEN l.pid IS NULL "
-            "THEN format('Prepared transaction %L holds %s on it, since %s s.', p.gid, l.mode, "
-            "round(extract(epoch FROM clock_timestamp() - p.prepared), 1)) "
-            "ELSE format('Process %s (%s) holds %s on it, in a transaction that began %s s ago.', l.pid, "
-            "coalesce(nullif(a.application_name, ''), a.backend_type, 'unknown'), l.mode, "
-            "coalesce(round(extract(epoch FROM clock_timestamp() - a.xact_start), 1)::text, '?')) END "
-            "FROM pg_locks l LEFT JOIN pg_stat_activity a ON a.pid = l.pid "
-            "LEFT JOIN pg_locks t ON l.pid IS NULL AND t.pid IS NULL AND t.locktype = 'transactionid' "
-            "AND t.virtualtransaction = l.virtualtransaction "
-            "LEFT JOIN pg_prepared_xacts p ON p.transaction = t.transactionid "
-            "WHERE l.locktype = 'relation' AND l.relation = $1 "
-            "AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database()) "
-            "AND l.granted AND l.pid IS DISTINCT FROM pg_backend_pid() AND l.mode IN ('RowExclusiveLock', "
-            "'ShareUpdateExclusiveLock', 'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock') "
-            "ORDER BY coalesce(p.prepared, a.xact_start) LIMIT 1",
-            args, 1, 1);
-        LeaveSafePath(path);
-        if (row.found) return TextDatumGetCString(row.value[0]);
+        char* who = WriterOf(RelationGetRelid(s->children[i].rel));
+        if (who != NULL) return who;
     }
     return pstrdup("Others hold it time and again.");
 }
@@ -327,7 +310,7 @@ static void CheckSwitchAllowed(void) {
         ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
                         errmsg("a project can be switched only at READ COMMITTED"),
                         errdetail("An older snapshot would not show what the feed has written since."),
-                        errhint("BEGIN ISOLATION LEVEL READ COMMITTED.")));
+                        ReadCommittedHint()));
 }
 
 extern "C" {

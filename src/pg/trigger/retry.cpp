@@ -1,6 +1,7 @@
 // vm_retry_quarantine: documents through the trigger again, each in a subtransaction of its own.
 #include "pg/server/caught.h"
 #include "pg/server/compat.h"
+#include "pg/child/is_child.h"
 #include "pg/move/move_retry.h"
 #include "pg/trigger/quarantine.h"
 #include "pg/server/tables.h"
@@ -111,7 +112,7 @@ static void NoteFailure(const Case* c, const ErrorData* error) {
 
 extern "C" {
 
-// vm_retry_quarantine(child regclass DEFAULT NULL) → (retried, settled, still_open)
+// vm_retry_quarantine(child regclass DEFAULT NULL) → (retried, settled, still_open). Error: no child (42809).
 Datum vm_retry_quarantine(PG_FUNCTION_ARGS) {
     Oid schema = ExtensionSchema(fcinfo);
     TupleDesc desc;
@@ -167,6 +168,8 @@ Datum vm_retry_quarantine(PG_FUNCTION_ARGS) {
         settled += c.settled;
         MemoryContextSwitchTo(outer);
     }
+    // Only where there was nothing to do: what has cases was a child once.
+    if (last == 0 && !child.null) RequireChild(schema, DatumGetObjectId(child.value));
     Datum values[] = {Int64GetDatum(retried), Int64GetDatum(settled), Int64GetDatum(retried - settled)};
     bool nulls[] = {false, false, false};
     PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc), values, nulls)));
