@@ -67,11 +67,11 @@ ALTER TABLE vm_mapping ENABLE ALWAYS TRIGGER vm_mapping_changed;
 CREATE FUNCTION vm_define_mapping(mapping text, rules jsonb) RETURNS void
 AS 'MODULE_PATHNAME' LANGUAGE C;
 COMMENT ON FUNCTION vm_define_mapping(text, jsonb) IS
-'create or replace a mapping; bad rules are refused
+'create or replace a mapping; rules that are bad, or do not fit its tables, are refused
 
 mapping: name, as triggers give it; one that is shipped is put aside, not changed
 rules: {"columns": {...}, "unmapped": ..., "watermark": ..., "on_error": ...}, each optional; see docs/mapping.md
-Errors: 22023 an unknown key or a rule that cannot be, naming it';
+Errors: 22023 an unknown key, a rule that cannot be, or one that does not fit a table that uses the mapping, naming both';
 
 CREATE FUNCTION vm_drop_mapping(mapping text) RETURNS void
 AS 'MODULE_PATHNAME' LANGUAGE C;
@@ -79,7 +79,7 @@ COMMENT ON FUNCTION vm_drop_mapping(text) IS
 'drop a mapping that no trigger uses
 
 mapping: name; if one of the name is shipped it is back then, and triggers go on with it
-Errors: 42704 there is none; 2BP01 it is shipped, or a trigger uses it';
+Errors: 42704 there is none; 2BP01 it is shipped, or a trigger uses it; 22023 the shipped one does not fit a table that uses it';
 
 CREATE FUNCTION vm_explain_mapping(mapping text, child regclass,
     OUT column_name text, OUT column_type text, OUT source text, OUT conversion text, OUT fallback text)

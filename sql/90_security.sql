@@ -150,6 +150,13 @@ SELECT * FROM vm.vm_move_batch('prod.trapped');
 SELECT retried FROM vm.vm_retry_quarantine('prod.trapped');
 SELECT count(*) FROM vm.vm_preview('trap', 'prod.trapped', '{"id": "1", "word": "c", "mood": "ok"}');
 RESET ROLE;
+-- A table's owner answers for what its types say to a mapping's defaults, whoever defines it.
+CREATE DOMAIN prod.owned AS text CHECK (prod.evil_index(VALUE) <> 'x');
+CREATE TABLE prod.owner_answers (_id text, _doc text, word prod.owned);
+CREATE TRIGGER t BEFORE INSERT ON prod.owner_answers FOR EACH ROW EXECUTE FUNCTION vm.vm_transform('owned');
+ALTER TABLE prod.owner_answers OWNER TO regress_vm_dba;
+SELECT vm.vm_define_mapping('owned', '{"columns": {"word": {"default": "y"}}}');
+SELECT vm.vm_define_mapping('owned', '{"columns": {"word": {"default": "x"}}}');
 SELECT DISTINCT what, who FROM prod.ran_as WHERE who NOT IN ('regress_vm_dba', 'regress_vm_feed') ORDER BY 1, 2;
 SELECT count(*) > 0 AS seen FROM prod.ran_as;
 
