@@ -53,14 +53,15 @@ void BeginProgress(const MoveTarget* target, MoveProgress* progress) {
                      TextArg(target->path),
                      Int8Arg(progress->estimated),
                      TextArg(GetUserNameFromId(GetUserId(), false)),
-                     {TIMESTAMPTZOID, TimestampTzGetDatum(progress->began), false}};
+                     {TIMESTAMPTZOID, TimestampTzGetDatum(progress->began), false},
+                     TextArg(target->child_name)};
     AsOwner owner = EnterAsOwner(target->schema);
-    SqlResult row =
-        RunSql(psprintf("INSERT INTO %s (child, parent, filter, on_conflict, locking, path, rows_estimated, "
-                        "started_by, started_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) "
-                        "RETURNING move_id",
-                        ExtensionName(target->schema, "vm_move_run")),
-               args, lengthof(args), 1);
+    SqlResult row = RunSql(
+        psprintf("INSERT INTO %s (child, parent, filter, on_conflict, locking, path, rows_estimated, "
+                 "started_by, started_at, child_name) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) "
+                 "RETURNING move_id",
+                 ExtensionName(target->schema, "vm_move_run")),
+        args, lengthof(args), 1);
     LeaveAsOwner(owner);
     progress->move_id = DatumGetInt64(row.value[0]);
 }
