@@ -805,7 +805,7 @@ FROM (VALUES ('voucher'), ('campaign')) m(mapping) CROSS JOIN (VALUES
 ('tenant_missing', '_doc IS NOT NULL AND (coalesce(tenant_id::text, '''') = '''' OR coalesce(project_id::text, '''') = '''')',
  'error', 'Neither the document nor the trigger''s arguments say whose it is.', NULL),
 ('created_at_missing', '_doc IS NOT NULL AND created_at IS NULL', 'warning',
- 'The document''s _id is no ObjectId, so nothing says when it was made.', '{ _id: { $not: { $type: "objectId" } } }'),
+ 'The document has no ObjectId as _id, so nothing says when it was made.', '{ _id: { $not: { $type: "objectId" } } }'),
 ('watermark_missing', '_doc IS NOT NULL AND vm_watermark IS NULL', 'warning',
  'Without a time no document is late, and the row never replaces one of the parent''s.',
  '{ updatedAt: null, updated_at: null, deletedAt: null, deleted_at: null }'),

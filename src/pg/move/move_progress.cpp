@@ -134,8 +134,10 @@ void TellEnd(const MoveTarget* target, const MoveProgress* progress, const char*
     const MoveCounts* counts = &progress->counts;
     ereport(
         NOTICE,
-        (errmsg("%s: %s, " INT64_FORMAT " rows moved in %.1f s", target->child_name, why, MovedOf(counts),
-                (GetCurrentTimestamp() - progress->began) / 1e6),
+        (errmsg_plural("%s: %s, " INT64_FORMAT " row moved in %.1f s",
+                       "%s: %s, " INT64_FORMAT " rows moved in %.1f s", (unsigned long)MovedOf(counts),
+                       target->child_name, why, MovedOf(counts),
+                       (GetCurrentTimestamp() - progress->began) / 1e6),
          errdetail(INT64_FORMAT " inserted, " INT64_FORMAT " updated, " INT64_FORMAT
                                 " kept back, " INT64_FORMAT " quarantined; " INT64_FORMAT " %s, %s of WAL.",
                    counts->inserted, counts->updated, counts->kept, counts->quarantined, progress->batches,
