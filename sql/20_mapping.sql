@@ -153,6 +153,31 @@ SELECT try('{"columns": {"n": {"default": {"arg": 1}}}}');
 SELECT try('{"columns": {"t": {"default": {"arg": 1}}}}');
 SELECT t FROM attached;
 
+-- Refused at once: the rules that are in use stay.
+SELECT vm_define_mapping('attach', '{"on_error": "quarantine", "columns": {"codee": {"from": "x"}}}');
+SELECT rules FROM vm_mapping WHERE mapping = 'attach';
+-- What only the column's type can tell.
+ALTER TABLE attached ADD COLUMN state colour;
+SELECT vm_define_mapping('attach', '{"columns": {"state": {"default": "blue"}}}');
+SELECT vm_define_mapping('attach', '{"columns": {"state": {"default": "red"}}}');
+-- By the triggers of their own names, and what dropping a definition would bring back.
+CREATE TABLE campaigns (_id text, _doc text, name text);
+SELECT vm_define_mapping('campaign', '{}');
+CREATE TRIGGER vm BEFORE INSERT OR UPDATE OF _doc ON campaigns FOR EACH ROW EXECUTE FUNCTION transform_campaign('T', 'P');
+SELECT vm_define_mapping('campaign', '{"columns": {"code": {}}}');
+SELECT vm_drop_mapping('campaign');
+SELECT mapping, rules FROM vm_mapping WHERE mapping = 'campaign' AND NOT shipped;
+-- Of tables that inherit each may have columns of its own.
+CREATE TABLE campaigns_too (code text) INHERITS (campaigns);
+CREATE TRIGGER vm BEFORE INSERT ON campaigns_too FOR EACH ROW EXECUTE FUNCTION vm_transform('too');
+CREATE TABLE campaigns_three () INHERITS (campaigns);
+CREATE TRIGGER vm BEFORE INSERT ON campaigns_three FOR EACH ROW EXECUTE FUNCTION vm_transform('too');
+SELECT vm_define_mapping('too', '{"columns": {"code": {}}}');
+DROP TABLE campaigns_three;
+SELECT vm_define_mapping('too', '{"columns": {"code": {}}}');
+DROP TABLE campaigns CASCADE;
+SELECT vm_drop_mapping('campaign');
+
 -- A mapping in use is not dropped.
 SELECT vm_drop_mapping('attach');
 DROP TRIGGER vm ON attached;
@@ -178,6 +203,9 @@ SELECT vm_define_mapping('plain', '{}');
 INSERT INTO undocumented (_id) VALUES ('1');
 ALTER TABLE undocumented ADD COLUMN _doc bytea;
 INSERT INTO undocumented (_id, _doc) VALUES ('1', '{}');
+-- That is no fault of the mapping.
+SELECT vm_define_mapping('plain', '{"watermark": []}');
+SELECT vm_define_mapping('plain', '{}');
 ALTER TABLE undocumented ALTER COLUMN _doc TYPE char(10) USING '';
 INSERT INTO undocumented (_id, _doc) VALUES ('1', '{}');
 DROP TABLE undocumented;

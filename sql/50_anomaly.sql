@@ -91,7 +91,7 @@ SELECT code FROM article WHERE _id = 'U1 newer';
 
 -- What is recorded.
 \x on
-SELECT child, mapping, _id, kind, incoming_time, stored_time, incoming, stored, incoming_doc, times_seen,
+SELECT child, child_name, mapping, _id, kind, incoming_time, stored_time, incoming, stored, incoming_doc, times_seen,
        detected_at BETWEEN now() - interval '1 hour' AND now() AS just_now, last_seen_at >= detected_at AS seen_later,
        resolved_at, resolved_by, resolution
 FROM vm_anomaly WHERE _id IN ('U2 older', 'U7') ORDER BY _id;
@@ -120,6 +120,9 @@ END $$;
 SELECT refused(format('SELECT vm_resolve_anomaly(%s, ''once more'')', :id)) AS twice,
        refused('SELECT vm_resolve_anomaly(-1, ''nothing'')') AS unknown,
        refused(format('SELECT vm_resolve_anomaly(%s, NULL)', :id)) AS wordless;
+SELECT anomaly_id AS open_id FROM vm_anomaly WHERE _id = 'U7' \gset
+SELECT vm_resolve_anomaly(:open_id, '');
+SELECT vm_resolve_anomaly(:open_id, E' \t\n');
 DROP FUNCTION refused(text);
 SELECT resolution FROM vm_anomaly WHERE anomaly_id = :id;
 -- The same document after that is another case.

@@ -125,6 +125,37 @@ SELECT count(*) FROM nameless WHERE _doc @> '{"_id": 2}';
 DROP TABLE nameless;
 DELETE FROM vm_quarantine;
 
+--
+-- What cannot be mended is given up, in words
+--
+SELECT vm_define_mapping('plain', '{"on_error": "quarantine"}');
+CREATE TABLE given_up (amount integer, _id text, _doc text);
+CREATE TRIGGER t BEFORE INSERT OR UPDATE ON given_up FOR EACH ROW EXECUTE FUNCTION vm_transform('plain');
+INSERT INTO given_up (_id, _doc) VALUES ('1', '{"amount": "x"}'), ('2', '{"amount": "x"}');
+SELECT min(quarantine_id) AS id, max(quarantine_id) AS other FROM vm_quarantine \gset
+SELECT vm_settle_quarantine(:id, NULL);
+SELECT vm_settle_quarantine(NULL, 'x');
+SELECT vm_settle_quarantine(:id, '');
+SELECT vm_settle_quarantine(:id, E' \n');
+SELECT vm_settle_quarantine(-1, 'x');
+SELECT vm_settle_quarantine(:id, 'deleted at the source, ticket 4711');
+DO $$ BEGIN
+    PERFORM vm.vm_settle_quarantine((SELECT min(quarantine_id) FROM vm.vm_quarantine), 'once more');
+EXCEPTION WHEN OTHERS THEN
+    RAISE INFO '%', sqlstate;
+END $$;
+SELECT child, child_name, _id, settled_at IS NOT NULL AS settled, settled_by, decided_by = current_user AS by_me, decision, _doc
+FROM vm_quarantine ORDER BY quarantine_id;
+-- It is not sent again; brought again by the feed it is another case.
+SELECT * FROM vm_retry_quarantine('given_up');
+INSERT INTO given_up (_id, _doc) VALUES ('1', '{"amount": "x"}');
+SELECT _id, settled_by, decision FROM vm_quarantine ORDER BY quarantine_id;
+-- A table that is gone leaves its name.
+DROP TABLE given_up;
+SELECT child::text ~ '^[0-9]+$' AS a_number, child_name FROM vm_quarantine WHERE quarantine_id = :id;
+SELECT vm_settle_quarantine(:other, 'the table is gone');
+DELETE FROM vm_quarantine;
+
 -- Arrays and unmapped fields of a bad document; a million bytes of it.
 SELECT vm_define_mapping('plain', '{"on_error": "quarantine", "unmapped": "info", "columns": {"checked": {"ignore": true}}}');
 CREATE TABLE arrays (codes short_code[], info jsonb, checked integer, _id text, _doc json);

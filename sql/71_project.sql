@@ -185,7 +185,7 @@ SELECT moved FROM vm_move_batch('"Prod.data"."Vouchers_acme_P2"');
 SELECT * FROM vm_finish('acme', 'P2');
 DELETE FROM "Prod.data"."Vouchers_acme_P2";
 SELECT * FROM vm_finish('acme', 'P2');
-UPDATE vm_quarantine SET settled_at = now(), settled_by = 'by hand' WHERE _id = '2';
+SELECT FROM vm_quarantine q, vm_settle_quarantine(q.quarantine_id, 'gone at the source') WHERE q._id = '2' AND q.settled_at IS NULL;
 SELECT * FROM vm_finish('acme', 'P2');
 SELECT FROM vm_anomaly a, vm_resolve_anomaly(a.anomaly_id, 'as it should be') WHERE a._id = '1';
 -- A paused move, a place, a feed: all of it goes with the child. A view that uses it keeps it.

@@ -151,8 +151,12 @@ SELECT * FROM vm_prepare('T', 'P5');
 SELECT vm_drop_pool('shop');
 DELETE FROM "Pool""s".shop_pool_1;
 ALTER TABLE "Pool""s".shop_pool_1 ENABLE ALWAYS TRIGGER vm_transform;
--- A mapping that cannot work with the project is refused now; a child that was made for it by hand goes first.
+-- A mapping that cannot work with a project that is served is refused.
 SELECT vm_define_mapping('pooled', '{"columns": {"tenant": {"default": {"arg": 1}}, "amount": {"default": {"arg": 2}}}}');
+-- One that cannot work with the next is found now; a child that was made for it by hand goes first.
+RESET ROLE;
+UPDATE vm_mapping SET rules = '{"columns": {"tenant": {"default": {"arg": 1}}, "amount": {"default": {"arg": 2}}}}' WHERE mapping = 'pooled';
+SET ROLE regress_vm_dba;
 SELECT * FROM vm_prepare('T', 'P5');
 SELECT vm_define_mapping('pooled', '{"columns": {"tenant": {"default": {"arg": 1}}, "project": {"default": {"arg": 2}}}}');
 SELECT vm_create_child('"Pool""s".shop', 'pooled', 'T', 'P5');

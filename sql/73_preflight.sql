@@ -128,7 +128,9 @@ VALUES ('vouchers', '"Pre.flight".vouchers', 'pre', 1, 'nowhere.gone', 'vouchers
 INSERT INTO vm_project (tenant, project) VALUES ('acme', 'p1'), ('acme', 'p2');
 SELECT * FROM findings('"Pre.flight".vouchers');
 SELECT * FROM vm_preflight('"Pre.flight".vouchers') WHERE topic = 'registry';
+ALTER TABLE "Pre.flight".vouchers ADD COLUMN gone integer;
 SELECT vm_define_mapping('pre', '{"columns": {"tenant_id": {"default": {"arg": 1}}, "project_id": {"default": {"arg": 2}}, "gone": {"default": 1}}}');
+ALTER TABLE "Pre.flight".vouchers DROP COLUMN gone;
 SELECT * FROM findings('"Pre.flight".vouchers') WHERE topic = 'mapping';
 SELECT vm_define_mapping('pre', '{"columns": {"tenant_id": {"default": {"arg": 1}}, "project_id": {"default": {"arg": 2}}, "stock": {"ignore": true}}, "on_error": "quarantine"}');
 SELECT * FROM findings('"Pre.flight".vouchers') WHERE topic = 'mapping';

@@ -145,6 +145,15 @@ DROP TRIGGER keep ON shop;
 DROP FUNCTION keep();
 SELECT * FROM vm_retry_quarantine('staged');
 SELECT code FROM ONLY shop WHERE id = '11';
+-- A refused row that is given up goes nowhere; what there is of it stays on record.
+ALTER TABLE ONLY shop ADD CONSTRAINT "no twelves" CHECK (id <> '12') NO INHERIT;
+INSERT INTO staged (_id, _doc) VALUES ('12', '{"id": "12", "code": "twelve"}');
+SELECT quarantined FROM vm_move_batch('staged');
+SELECT FROM vm_quarantine q, vm_settle_quarantine(q.quarantine_id, 'written off') WHERE q._id = '12';
+ALTER TABLE shop DROP CONSTRAINT "no twelves";
+SELECT * FROM vm_retry_quarantine('staged');
+SELECT count(*) FROM shop WHERE id = '12';
+SELECT child_name, settled_by, decision, staged_row ->> 'code' AS code FROM vm_quarantine WHERE _id = '12';
 DELETE FROM vm_quarantine;
 DELETE FROM vm_anomaly;
 

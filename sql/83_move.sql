@@ -23,7 +23,7 @@ INSERT INTO staged (_id, _doc) SELECT i, format('{"id": "%s", "code": "again", "
 CALL vm_move('staged', filter => 'id::integer > 5', on_conflict => 'overwrite', locking => 'lock', quiet => true);
 CALL vm_move('staged', 'id::integer > 3', 'keep', quiet => true);
 SELECT id FROM shop WHERE code = 'again' ORDER BY tableoid, id;
-SELECT child, state, rows_done, inserted, updated, kept, path FROM vm_progress ORDER BY move_id DESC LIMIT 2;
+SELECT child, child_name, state, rows_done, inserted, updated, kept, path FROM vm_progress ORDER BY move_id DESC LIMIT 2;
 -- What is refused: inside a transaction, a function, another isolation level; settings that are none.
 BEGIN;
 CALL vm_move('staged');

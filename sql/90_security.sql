@@ -32,6 +32,7 @@ SELECT vm.vm_create_child('vm.vm_mapping', 'voucher', 'T', 'P');
 SELECT vm.vm_move_batch('vm.vm_mapping');
 SELECT vm.vm_retry_quarantine();
 SELECT vm.vm_resolve_anomaly(1, 'x');
+SELECT vm.vm_settle_quarantine(1, 'x');
 SELECT count(*) FROM vm.vm_mapping;
 SELECT count(*) FROM vm.vm_anomaly;
 SELECT count(*) FROM vm.vm_quarantine;
@@ -89,6 +90,17 @@ SELECT * FROM vm.vm_move_batch('prod.staged');
 SELECT * FROM vm.vm_retry_quarantine('prod.staged');
 RESET ROLE;
 SELECT count(*) FROM prod.staged;
+-- Who may call it may decide, without a right on the tables.
+SELECT anomaly_id FROM vm.vm_anomaly \gset
+SELECT quarantine_id FROM vm.vm_quarantine WHERE settled_at IS NULL \gset
+GRANT EXECUTE ON FUNCTION vm.vm_resolve_anomaly(bigint, text), vm.vm_settle_quarantine(bigint, text) TO regress_vm_dba;
+SET ROLE regress_vm_dba;
+SELECT vm.vm_resolve_anomaly(:anomaly_id, 'theirs');
+SELECT vm.vm_settle_quarantine(:quarantine_id, 'given up');
+UPDATE vm.vm_quarantine SET settled_at = NULL, settled_by = NULL, decided_by = NULL, decision = NULL;
+RESET ROLE;
+SELECT resolved_by, resolution FROM vm.vm_anomaly;
+SELECT _id, settled_by, decided_by, decision FROM vm.vm_quarantine ORDER BY quarantine_id;
 DELETE FROM vm.vm_anomaly;
 DELETE FROM vm.vm_quarantine;
 DROP TABLE prod.staged;
@@ -150,6 +162,13 @@ SELECT * FROM vm.vm_move_batch('prod.trapped');
 SELECT retried FROM vm.vm_retry_quarantine('prod.trapped');
 SELECT count(*) FROM vm.vm_preview('trap', 'prod.trapped', '{"id": "1", "word": "c", "mood": "ok"}');
 RESET ROLE;
+-- A table's owner answers for what its types say to a mapping's defaults, whoever defines it.
+CREATE DOMAIN prod.owned AS text CHECK (prod.evil_index(VALUE) <> 'x');
+CREATE TABLE prod.owner_answers (_id text, _doc text, word prod.owned);
+CREATE TRIGGER t BEFORE INSERT ON prod.owner_answers FOR EACH ROW EXECUTE FUNCTION vm.vm_transform('owned');
+ALTER TABLE prod.owner_answers OWNER TO regress_vm_dba;
+SELECT vm.vm_define_mapping('owned', '{"columns": {"word": {"default": "y"}}}');
+SELECT vm.vm_define_mapping('owned', '{"columns": {"word": {"default": "x"}}}');
 SELECT DISTINCT what, who FROM prod.ran_as WHERE who NOT IN ('regress_vm_dba', 'regress_vm_feed') ORDER BY 1, 2;
 SELECT count(*) > 0 AS seen FROM prod.ran_as;
 

@@ -114,7 +114,9 @@ void Explain(const vm::Plan* plan, uint32_t column, ColumnWords* words) noexcept
         } else if (c.has_default) {
             fallback = c.default_text;
         } else {
-            fallback = c.spec.has_default ? "the column's own" : c.spec.required ? "none: refused" : "NULL";
+            fallback = c.spec.has_default ? "the column's own default"
+                       : c.spec.required  ? "none: refused"
+                                          : "NULL";
         }
         vm::CopyCut(words->source, source);
         vm::CopyCut(words->conversion, conversion);

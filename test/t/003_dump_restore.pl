@@ -53,7 +53,8 @@ $node->safe_psql('source',
 	  . upsert('careful_feed', 11, doc(11, 0, 'good'))
 	  . upsert('careful_feed', 12, '{"id":"v_12","updated_at":"soon"}')
 	  . upsert('careful_feed', 13, '{"cut')
-	  . upsert('careful_feed', 12, doc(12, 0, 'mended')));
+	  . upsert('careful_feed', 12, doc(12, 0, 'mended'))
+	  . qq{SELECT "vm tools".vm_settle_quarantine(2, 'cut off at the source');\n});
 
 # All that must be the same after the restore.
 my %state = (
@@ -84,7 +85,7 @@ my %before = map { $_ => $node->safe_psql('source', $state{$_}) } keys %state;
 is(scalar(split /\n/, $before{'mappings'}), 4, 'source: two shipped mappings, two of the user');
 like($before{'checks'}, qr/^no_code\|f\|\|app\.voucher\|/m, 'source: checks');
 like($before{'anomalies'}, qr/^1\|app\.plain_feed\|.*the application's version stays\n2\|app\.plain_feed\|/s, 'source: anomalies');
-like($before{'quarantine'}, qr/^1\|app\.careful_feed\|.*good document\n2\|app\.careful_feed\|/s, 'source: quarantine');
+like($before{'quarantine'}, qr/^1\|app\.careful_feed\|.*good document\|\|\n2\|app\.careful_feed\|.*\|decision\|.*\|cut off at the source$/s, 'source: quarantine');
 like($before{'triggers'}, qr/app\.plain_feed\|A\|.*"vm tools"\.vm_transform/, 'source: triggers');
 is($node->safe_psql('source', 'SELECT count(*) FROM app.voucher'), '10', 'source: rows');
 is($node->safe_psql('source', 'SELECT count(*) FROM app.plain_feed WHERE _doc IS NULL'), '2', 'source: half rows');

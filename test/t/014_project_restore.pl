@@ -36,7 +36,7 @@ my %state = map { $_ => qq{SELECT * FROM "vm tools".$_ ORDER BY 1, 2, 3} }
 $state{vm_pool} = 'SELECT child::text, entity FROM "vm tools".vm_pool ORDER BY 1';
 my %before = map { $_ => $node->safe_psql('source', $state{$_}) } keys %state;
 is($before{vm_pool}, "app.shop_pool_1|shop\napp.shop_pool_2|shop", 'source: the pool');
-like($before{vm_anomaly}, qr/^1\|\d+\|shop/, 'source: an anomaly of a child that is gone');
+like($before{vm_anomaly}, qr/^1\|\d+\|app\."other_T_P1"\|shop\|/, 'source: an anomaly of a child that is gone');
 
 my $dump = PostgreSQL::Test::Utils::tempdir() . '/dump';
 $node->command_ok([ 'pg_dump', '--format=custom', '-f', $dump, 'source' ], 'pg_dump');

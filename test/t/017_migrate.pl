@@ -164,7 +164,7 @@ wait_until($node, 'a step that meets a lock is tried again, and says so',
 ask(q{SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE wait_event = 'PgSleep'});
 end_session($holder);
 ($out, $err) = end_session($call);
-like($err, qr/1 of 1 projects are done/, 'and done once it has gone');
+like($err, qr/1 of 1 project is done/, 'and done once it has gone');
 ask(q{ALTER ROLE vm_dba RESET lock_timeout});
 
 #
@@ -181,7 +181,7 @@ is(ask("SELECT step FROM vm_migrate_progress WHERE tenant = 'busy'"), 'switch', 
 ask(q{SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE wait_event = 'PgSleep'});
 end_session($writer);
 ($out, $err) = end_session($call);
-like($err, qr/1 of 1 projects are done/, 'until it has ended');
+like($err, qr/1 of 1 project is done/, 'until it has ended');
 moved('busy', 5, 'its rows have moved');
 
 #

@@ -207,9 +207,11 @@ static Check* OpenCases(Oid schema, Oid child, const char* name, const char* tab
 }
 
 static List* AppendOpenCases(List* checks, Oid schema, Oid child) {
-    checks = lappend(checks,
-                     OpenCases(schema, child, "open_quarantine", "vm_quarantine", "settled_at IS NULL",
-                               "quarantine_id", "Mend the mapping or the source, then vm_retry_quarantine."));
+    checks = lappend(
+        checks,
+        OpenCases(schema, child, "open_quarantine", "vm_quarantine", "settled_at IS NULL", "quarantine_id",
+                  "Mend the mapping or the source, then vm_retry_quarantine; or give it up with "
+                  "vm_settle_quarantine."));
     return lappend(checks,
                    OpenCases(schema, child, "unresolved_anomalies", "vm_anomaly", "resolved_at IS NULL",
                              "anomaly_id", "Decide which version stands, then vm_resolve_anomaly."));

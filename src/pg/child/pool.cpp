@@ -85,8 +85,9 @@ static void RequireEmpty(Relation rel) {
     if (rows.all > 0)
         ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
                         errmsg("child %s of the pool is not empty", QualifiedName(RelationGetRelid(rel))),
-                        errdetail("It serves no project and has %lld row(s). Nothing was dropped.",
-                                  (long long)rows.all),
+                        errdetail_plural("It serves no project and has %lld row. Nothing was dropped.",
+                                         "It serves no project and has %lld rows. Nothing was dropped.",
+                                         (unsigned long)rows.all, (long long)rows.all),
                         errhint("See whose they are, and delete them.")));
 }
 
@@ -182,8 +183,10 @@ Datum vm_drop_pool(PG_FUNCTION_ARGS) {
         Gently(DropChildren, &pool, psprintf("a child of the pool of entity \"%s\"", pool.parent->entity));
     int64 serving = TakeOut(&pool);
     if (serving > 0)
-        ereport(NOTICE, (errmsg("%lld child(ren) of the pool of entity \"%s\" still serve a project and stay",
-                                (long long)serving, pool.parent->entity)));
+        ereport(NOTICE,
+                (errmsg_plural("%lld child of the pool of entity \"%s\" still serves a project and stays",
+                               "%lld children of the pool of entity \"%s\" still serve a project and stay",
+                               (unsigned long)serving, (long long)serving, pool.parent->entity)));
     PG_RETURN_INT32(list_length(pool.free));
 }
 }

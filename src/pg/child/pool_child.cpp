@@ -96,7 +96,8 @@ static void RequireEmpty(Relation child) {
     ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
                     errmsg("child %s of a pool serves no project and is not empty",
                            QualifiedName(RelationGetRelid(child))),
-                    errdetail("It has %lld row(s).", (long long)rows.all),
+                    errdetail_plural("It has %lld row.", "It has %lld rows.", (unsigned long)rows.all,
+                                     (long long)rows.all),
                     errhint("See whose they are; then delete them, or drop the table.")));
 }
 

@@ -1,5 +1,6 @@
 // Mappings: define, drop, explain; and the triggers that guard vm_mapping.
 #include "pg/server/compat.h"
+#include "pg/mapping/mapping_use.h"
 #include "pg/mapping/plan_cache.h"
 #include "pg/server/tables.h"
 
@@ -9,7 +10,7 @@ static void CheckRules(Datum mapping, Datum rules) {
     char* written = JsonbToCString(NULL, &jsonb->root, VARSIZE(jsonb));
     wall::Problem problem;
     if (wall::CheckRules({written, strlen(written)}, &problem) != wall::Reason::None)
-        RaiseBadRule(TextDatumGetCString(mapping), &problem);
+        RaiseBadRule(TextDatumGetCString(mapping), NULL, &problem);
 }
 
 extern "C" {
@@ -19,8 +20,8 @@ PG_FUNCTION_INFO_V1(vm_explain_mapping);
 PG_FUNCTION_INFO_V1(vm_mapping_check);
 PG_FUNCTION_INFO_V1(vm_mapping_changed);
 
-// vm_define_mapping(mapping text, rules jsonb): creates or replaces. vm_mapping_check refuses bad rules
-// (22023).
+// vm_define_mapping(mapping text, rules jsonb): creates or replaces. Refuses bad rules, and such as do not
+// fit a table that uses the mapping (22023).
 Datum vm_define_mapping(PG_FUNCTION_ARGS) {
     RequireArguments(fcinfo, 2);
     Oid schema = ExtensionSchema(fcinfo);
@@ -37,11 +38,13 @@ Datum vm_define_mapping(PG_FUNCTION_ARGS) {
                     ExtensionName(schema, "vm_mapping")),
            args, lengthof(args), 0);
     LeaveAsOwner(owner);
+    RequireFitting(schema, text_to_cstring(PG_GETARG_TEXT_PP(0)));
     PG_RETURN_VOID();
 }
 
 // vm_drop_mapping(mapping text). A shipped mapping stays; dropping the user's definition of it brings it
-// back. Errors: it does not exist (42704), a trigger still uses it (2BP01).
+// back. Errors: it does not exist (42704), a trigger still uses it (2BP01), the shipped one does not fit a
+// table that uses it (22023).
 Datum vm_drop_mapping(PG_FUNCTION_ARGS) {
     RequireArguments(fcinfo, 1);
     Oid schema = ExtensionSchema(fcinfo);
@@ -67,16 +70,18 @@ Datum vm_drop_mapping(PG_FUNCTION_ARGS) {
             "convert_to($1, getdatabaseencoding()) ORDER BY 1 LIMIT 1",
             args, 2, 2);
         if (user.found)
-            ereport(
-                ERROR,
-                (errcode(ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST), errmsg("mapping \"%s\" is in use", mapping),
-                 errdetail("%lld trigger(s) use it, one of them on %s.",
-                           (long long)DatumGetInt64(user.value[1]), TextDatumGetCString(user.value[0])),
-                 errhint("Drop these tables or their triggers first.")));
+            ereport(ERROR, (errcode(ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST),
+                            errmsg("mapping \"%s\" is in use", mapping),
+                            errdetail_plural(
+                                "%lld trigger uses it, on %s.", "%lld triggers use it, one of them on %s.",
+                                (unsigned long)DatumGetInt64(user.value[1]),
+                                (long long)DatumGetInt64(user.value[1]), TextDatumGetCString(user.value[0])),
+                            errhint("Drop these tables or their triggers first.")));
     }
     RunSql(psprintf("DELETE FROM %s WHERE mapping = $1 AND NOT shipped", ExtensionName(schema, "vm_mapping")),
            args, 1, 0);
     LeaveAsOwner(owner);
+    RequireFitting(schema, mapping);
     PG_RETURN_VOID();
 }
 

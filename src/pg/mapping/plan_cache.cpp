@@ -44,15 +44,19 @@ static void CreateCache(void) {
     RegisterXactCallback(OnTransactionEnd, NULL);
 }
 
-void RaiseBadRule(const char* mapping, const wall::Problem* problem) {
+void RaiseBadRule(const char* mapping, Relation rel, const wall::Problem* problem) {
     if (problem->reason == wall::Reason::OutOfMemory)
         ereport(ERROR, (errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory")));
     if (problem->reason != wall::Reason::BadRule)
         elog(ERROR, "compiling mapping \"%s\" failed unexpectedly", mapping);
+    char* detail = problem->path[0] ? psprintf("The key at fault is %s.", problem->path) : NULL;
+    if (rel != NULL)
+        detail = psprintf("%s%sThe table is %s.", detail ? detail : "", detail ? " " : "",
+                          QualifiedName(RelationGetRelid(rel)));
     ereport(ERROR,
             (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("mapping \"%s\": %s", mapping, problem->text),
-             problem->path[0] ? errdetail("The key at fault is %s.", problem->path) : 0,
-             problem->hint[0] ? errhint("%s", problem->hint) : 0));
+             detail ? errdetail("%s", detail) : 0, problem->hint[0] ? errhint("%s", problem->hint) : 0,
+             rel ? errtable(rel) : 0));
 }
 
 char* MappingRules(Oid schema, const char* mapping) {
@@ -80,7 +84,7 @@ static void TryDefault(void* arg) {
 }
 
 // Refuses defaults that only the server can tell are no values of their columns' types.
-static void CheckDefaults(CompiledMapping* compiled) {
+static void CheckDefaults(CompiledMapping* compiled, Relation rel) {
     vm::Workspace* space = TakeWorkspace();
     wall::ReadOptions options = {true, false, true, NULL};
     wall::Row row;
@@ -92,11 +96,13 @@ static void CheckDefaults(CompiledMapping* compiled) {
         if (!trial.io->fallible || trial.value->source != vm::kFromDefault) continue;
         ErrorData* error = RunCaught(TryDefault, &trial);
         if (error == NULL) continue;
-        ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-                        errmsg("mapping \"%s\": the default of column \"%s\" is no value of its type",
-                               compiled->mapping, trial.io->name),
-                        errdetail("%s", ReadableMessage(error)),
-                        errhint("Mend columns.%s.default with vm_define_mapping.", trial.io->name)));
+        ereport(
+            ERROR,
+            (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+             errmsg("mapping \"%s\": the default of column \"%s\" is no value of its type", compiled->mapping,
+                    trial.io->name),
+             errdetail("%s. The table is %s.", ReadableMessage(error), QualifiedName(RelationGetRelid(rel))),
+             errhint("Mend columns.%s.default with vm_define_mapping.", trial.io->name), errtable(rel)));
     }
     GiveBackWorkspace(space, 0);
 }
@@ -127,7 +133,7 @@ CompiledMapping* CompileMapping(Oid schema, const char* mapping, Relation rel, c
     if (compiled->plan == NULL) {
         MemoryContextSwitchTo(caller);
         MemoryContextDelete(context);
-        RaiseBadRule(mapping, &problem);
+        RaiseBadRule(mapping, rel, &problem);
     }
     callback->func = FreePlan;
     callback->arg = compiled->plan;
@@ -141,7 +147,7 @@ CompiledMapping* CompileMapping(Oid schema, const char* mapping, Relation rel, c
         compiled->io[column] = &compiled->table.io[i];
         compiled->any_fallible |= compiled->table.io[i].fallible;
     }
-    if (nargs >= 0 && compiled->any_fallible) CheckDefaults(compiled);
+    if (nargs >= 0 && compiled->any_fallible) CheckDefaults(compiled, rel);
     if (compiled->info.quarantine) {
         compiled->constraints = ReadConstraints(rel, compiled->table.id_att);
         compiled->any_fallible |= compiled->constraints != NULL;

@@ -40,8 +40,9 @@ PlanEntry* LookUpPlan(Oid schema, const char* mapping, Relation rel, Trigger* tr
 // shipped one. Read with the owner's rights.
 char* MappingRules(Oid schema, const char* mapping);
 
-// Raises a rule's problem as an error (22023) naming the mapping and the key.
-[[noreturn]] void RaiseBadRule(const char* mapping, const wall::Problem* problem);
+// Raises a rule's problem as an error (22023) naming the mapping, the key, and the table it does not fit, if
+// any.
+[[noreturn]] void RaiseBadRule(const char* mapping, Relation rel, const wall::Problem* problem);
 
 // The mapping of a child: what its transform trigger says. NULL if it has none. `args` and `nargs`, if
 // wanted, are the trigger's arguments after the mapping's name; a pool's child has none.

@@ -202,14 +202,16 @@ static char* SeeRest(const Migration* migration) {
 
 [[noreturn]] static void Fail(const Migration* migration, const ErrorData* error) {
     const MigrateCounts* counts = &migration->counts;
-    ereport(ERROR,
-            (errcode(error->sqlerrcode), errmsg("%s", error->message),
-             errdetail("%s" INT64_FORMAT " of " INT64_FORMAT " projects are done and stay so, " INT64_FORMAT
-                       " had not begun. What the movers were at was undone; nothing is lost.",
-                       error->detail ? psprintf("%s ", error->detail) : "", counts->done, counts->all,
-                       counts->waiting),
-             errhint("%sCALL vm_migrate again goes on from there.",
-                     error->hint ? psprintf("%s ", error->hint) : "")));
+    ereport(ERROR, (errcode(error->sqlerrcode), errmsg("%s", error->message),
+                    errdetail_plural(
+                        "%s" INT64_FORMAT " of " INT64_FORMAT " project is done and stays so, " INT64_FORMAT
+                        " had not begun. What the movers were at was undone; nothing is lost.",
+                        "%s" INT64_FORMAT " of " INT64_FORMAT " projects are done and stay so, " INT64_FORMAT
+                        " had not begun. What the movers were at was undone; nothing is lost.",
+                        (unsigned long)counts->all, error->detail ? psprintf("%s ", error->detail) : "",
+                        counts->done, counts->all, counts->waiting),
+                    errhint("%sCALL vm_migrate again goes on from there.",
+                            error->hint ? psprintf("%s ", error->hint) : "")));
 }
 
 static void TellEnd(const Migration* migration) {
@@ -220,10 +222,12 @@ static void TellEnd(const Migration* migration) {
                         errhint("The server's log says why. They connect as role \"%s\".",
                                 GetUserNameFromId(GetSessionUserId(), false))));
     if (counts->waiting > 0)
-        ereport(WARNING, (errmsg(INT64_FORMAT " of " INT64_FORMAT " projects were not begun: all movers have "
-                                              "ended",
-                                 counts->waiting, counts->all),
-                          errhint("The server's log says why. CALL vm_migrate again goes on from there.")));
+        ereport(
+            WARNING,
+            (errmsg_plural(INT64_FORMAT " of " INT64_FORMAT " project was not begun: all movers have ended",
+                           INT64_FORMAT " of " INT64_FORMAT " projects were not begun: all movers have ended",
+                           (unsigned long)counts->all, counts->waiting, counts->all),
+             errhint("The server's log says why. CALL vm_migrate again goes on from there.")));
     if (migration->quiet) return;
     if (counts->all == 0) {
         ereport(NOTICE, (errmsg("there is no project to migrate"),
@@ -232,8 +236,9 @@ static void TellEnd(const Migration* migration) {
     }
     int64 rest = counts->stopped + counts->failed;
     char* took = PrettyDuration((GetCurrentTimestamp() - migration->began) / 1e6);
-    ereport(NOTICE, (errmsg(INT64_FORMAT " of " INT64_FORMAT " projects are done, in %s", counts->done,
-                            counts->all, took),
+    ereport(NOTICE, (errmsg_plural(INT64_FORMAT " of " INT64_FORMAT " project is done, in %s",
+                                   INT64_FORMAT " of " INT64_FORMAT " projects are done, in %s",
+                                   (unsigned long)counts->all, counts->done, counts->all, took),
                      rest ? errdetail(INT64_FORMAT " stopped: something has to be done first; " INT64_FORMAT
                                                    " failed.",
                                       counts->stopped, counts->failed)

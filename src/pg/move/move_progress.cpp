@@ -54,14 +54,15 @@ void BeginProgress(const MoveTarget* target, MoveProgress* progress) {
                      TextArg(target->path),
                      Int8Arg(progress->estimated),
                      TextArg(GetUserNameFromId(GetUserId(), false)),
-                     {TIMESTAMPTZOID, TimestampTzGetDatum(progress->began), false}};
+                     {TIMESTAMPTZOID, TimestampTzGetDatum(progress->began), false},
+                     TextArg(target->child_name)};
     AsOwner owner = EnterAsOwner(target->schema);
-    SqlResult row =
-        RunSql(psprintf("INSERT INTO %s (child, parent, filter, on_conflict, locking, path, rows_estimated, "
-                        "started_by, started_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) "
-                        "RETURNING move_id",
-                        ExtensionName(target->schema, "vm_move_run")),
-               args, lengthof(args), 1);
+    SqlResult row = RunSql(
+        psprintf("INSERT INTO %s (child, parent, filter, on_conflict, locking, path, rows_estimated, "
+                 "started_by, started_at, child_name) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) "
+                 "RETURNING move_id",
+                 ExtensionName(target->schema, "vm_move_run")),
+        args, lengthof(args), 1);
     LeaveAsOwner(owner);
     progress->move_id = DatumGetInt64(row.value[0]);
 }
@@ -137,8 +138,10 @@ void TellEnd(const MoveTarget* target, const MoveProgress* progress, const char*
     const MoveCounts* counts = &progress->counts;
     ereport(
         NOTICE,
-        (errmsg("%s: %s, " INT64_FORMAT " rows moved in %.1f s", target->child_name, why, MovedOf(counts),
-                (GetCurrentTimestamp() - progress->began) / 1e6),
+        (errmsg_plural("%s: %s, " INT64_FORMAT " row moved in %.1f s",
+                       "%s: %s, " INT64_FORMAT " rows moved in %.1f s", (unsigned long)MovedOf(counts),
+                       target->child_name, why, MovedOf(counts),
+                       (GetCurrentTimestamp() - progress->began) / 1e6),
          errdetail(INT64_FORMAT " inserted, " INT64_FORMAT " updated, " INT64_FORMAT
                                 " kept back, " INT64_FORMAT " quarantined; " INT64_FORMAT " %s, %s of WAL.",
                    counts->inserted, counts->updated, counts->kept, counts->quarantined, progress->batches,

@@ -2,6 +2,7 @@
 
 #include "pg/move/move_insert.h"
 #include "pg/server/tables.h"
+#include "pg/trigger/anomaly.h"
 
 extern "C" {
 #include <utils/tuplestore.h>
@@ -76,24 +77,18 @@ static void RecordLost(const MoveTarget* target, const RefusedRow* row, HeapTupl
     SqlArg args[] = {OidArg(REGCLASSOID, row->child),
                      TextArg(target->compiled->mapping),
                      TextArg(row->id),
+                     TextArg("move_conflict"),
                      {TIMESTAMPTZOID, (Datum)0, false},
                      {TIMESTAMPTZOID, (Datum)0, false},
                      {JSONBOID, row->staged_row, false},
                      {JSONBOID, (Datum)0, false},
                      TextArg(row->doc)};
-    const int kFromQuery[] = {3, 4, 6};
+    const int kFromQuery[] = {4, 5, 7};
     for (int i = 0; i < (int)lengthof(kFromQuery); i++) {
         SqlArg* arg = &args[kFromQuery[i]];
         arg->value = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, i + 1, &arg->null);
     }
-    AsOwner owner = EnterAsOwner(row->schema);
-    RunSql(
-        psprintf(
-            "INSERT INTO %s (child, mapping, _id, kind, incoming_time, stored_time, incoming, stored, "
-            "incoming_doc) VALUES ($1, $2, $3, 'move_conflict', $4, $5, $6, $7, $8) ON CONFLICT DO NOTHING",
-            ExtensionName(row->schema, "vm_anomaly")),
-        args, lengthof(args), 0);
-    LeaveAsOwner(owner);
+    WriteAnomaly(row->schema, args);
     tuplestore_end(store);
     SPI_finish();
 }

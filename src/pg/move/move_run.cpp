@@ -256,15 +256,19 @@ static void Conclude(MoveRun* run, const char* state, const char* error) {
     bool canceled = error->sqlerrcode == ERRCODE_QUERY_CANCELED;
     Conclude(run, canceled ? "canceled" : "failed", ReadableMessage(error));
     const MoveCounts* counts = &run->progress.counts;
-    ereport(ERROR,
-            (errcode(error->sqlerrcode), errmsg("move of %s: %s", run->target->child_name, error->message),
-             errdetail("%s" INT64_FORMAT
-                       " rows have moved and stay moved; the batch at hand was undone, nothing is lost.",
-                       error->detail ? psprintf("%s ", error->detail) : "", MovedOf(counts)),
-             errhint("%s%s", error->hint ? psprintf("%s ", error->hint) : "",
-                     canceled ? "CALL vm_move again goes on from there."
-                              : "Once the cause is mended, CALL vm_move again goes on from there."),
-             error->context ? errcontext("%s", error->context) : 0));
+    ereport(
+        ERROR,
+        (errcode(error->sqlerrcode), errmsg("move of %s: %s", run->target->child_name, error->message),
+         errdetail_plural("%s" INT64_FORMAT
+                          " row has moved and stays moved; the batch at hand was undone, nothing is lost.",
+                          "%s" INT64_FORMAT
+                          " rows have moved and stay moved; the batch at hand was undone, nothing is lost.",
+                          (unsigned long)MovedOf(counts), error->detail ? psprintf("%s ", error->detail) : "",
+                          MovedOf(counts)),
+         errhint("%s%s", error->hint ? psprintf("%s ", error->hint) : "",
+                 canceled ? "CALL vm_move again goes on from there."
+                          : "Once the cause is mended, CALL vm_move again goes on from there."),
+         error->context ? errcontext("%s", error->context) : 0));
 }
 
 // Commits what a step did. Deferred triggers of the parent may object at that moment.

@@ -112,7 +112,9 @@ static void RequireNothingLeft(const Finish* work, const Ending* ending) {
                  pstrdup("See at the source what became of these documents, and delete the rows."));
     }
     Complain(&left, &hint, "open in vm_quarantine", open.quarantined,
-             psprintf("SELECT * FROM %s(%s);", ExtensionName(schema, "vm_retry_quarantine"), literal));
+             psprintf("SELECT * FROM %s(%s); what cannot be mended is given up with %s.",
+                      ExtensionName(schema, "vm_retry_quarantine"), literal,
+                      ExtensionName(schema, "vm_settle_quarantine")));
     Complain(&left, &hint, "unresolved in vm_anomaly", open.anomalies,
              psprintf("SELECT %s(anomaly_id, 'what was decided'); for each, see %s.",
                       ExtensionName(schema, "vm_resolve_anomaly"), ExtensionName(schema, "vm_anomaly")));

@@ -141,8 +141,9 @@ static char* Decide(const ProjectKey* key, const ProjectEntity* entity, const En
     char* anomalies = psprintf(
         "decide each with %s: SELECT * FROM %s WHERE child = %s::regclass AND resolved_at IS NULL;",
         CallName(key->schema, "vm_resolve_anomaly"), ExtensionName(key->schema, "vm_anomaly"), child);
-    char* quarantine = psprintf("mend and retry: SELECT * FROM %s(%s);",
-                                CallName(key->schema, "vm_retry_quarantine"), child);
+    char* quarantine = psprintf(
+        "mend and retry: SELECT * FROM %s(%s); what cannot be mended is given up with %s;",
+        CallName(key->schema, "vm_retry_quarantine"), child, CallName(key->schema, "vm_settle_quarantine"));
     if (facts->anomalies == 0) return quarantine;
     return facts->quarantined == 0 ? anomalies : psprintf("%s %s", anomalies, quarantine);
 }

@@ -81,7 +81,8 @@ static void RequireNoChildren(Oid schema, const Parent* old, bool pool_only, con
     if (children.serving > 0 && !pool_only)
         ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
                         errmsg("projects have children of entity \"%s\": %s", old->entity, what),
-                        errdetail("There are %lld.", (long long)children.serving),
+                        errdetail_plural("There is %lld.", "There are %lld.", (unsigned long)children.serving,
+                                         (long long)children.serving),
                         errhint("Finish these projects first, see %s.", ExtensionName(schema, "vm_finish"))));
 }
 
@@ -252,13 +253,15 @@ Datum vm_unregister_parent(PG_FUNCTION_ARGS) {
                                      entities),
                             args, 2, 3);
     if (open.found)
-        ereport(ERROR,
-                (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-                 errmsg("projects are under way with entity \"%s\": it cannot be unregistered", entity),
-                 errdetail("There are %lld; one is project %s of tenant %s.",
-                           (long long)DatumGetInt64(open.value[2]), TextDatumGetCString(open.value[1]),
-                           TextDatumGetCString(open.value[0])),
-                 errhint("Finish these projects first, see %s.", ExtensionName(schema, "vm_finish"))));
+        ereport(
+            ERROR,
+            (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+             errmsg("projects are under way with entity \"%s\": it cannot be unregistered", entity),
+             errdetail_plural(
+                 "There is %lld: project %s of tenant %s.", "There are %lld; one is project %s of tenant %s.",
+                 (unsigned long)DatumGetInt64(open.value[2]), (long long)DatumGetInt64(open.value[2]),
+                 TextDatumGetCString(open.value[1]), TextDatumGetCString(open.value[0])),
+             errhint("Finish these projects first, see %s.", ExtensionName(schema, "vm_finish"))));
     RunSql(psprintf("DELETE FROM %s WHERE entity = $1", entities), args, 1, 0);
     RunSql(psprintf("DELETE FROM %s WHERE entity = $1", ExtensionName(schema, "vm_pool")), args, 1, 0);
     RunSql(psprintf("DELETE FROM %s WHERE entity = $1", ExtensionName(schema, "vm_parent")), args, 1, 0);

@@ -20,5 +20,5 @@ struct Anomaly {
 void RecordAnomaly(const CompiledMapping* compiled, const Anomaly* anomaly);
 
 // The same for what is in nine arguments: child, mapping, _id, kind, incoming_time, stored_time, incoming,
-// stored, incoming_doc.
+// stored, incoming_doc. The child's name is put beside it.
 void WriteAnomaly(Oid schema, const SqlArg* args);

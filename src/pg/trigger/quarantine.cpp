@@ -14,12 +14,13 @@ void Quarantine(const CompiledMapping* compiled, Relation child, const char* id,
         TextArg(words->message),
         TextArg(words->field),
         TextArg(words->column),
+        TextArg(QualifiedName(RelationGetRelid(child))),
     };
     AsOwner owner = EnterAsOwner(compiled->schema);
     RunSql(
         psprintf("INSERT INTO %s AS q (child, mapping, _id, _doc, operation, sqlstate, message, field, "
-                 "column_name) "
-                 "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) "
+                 "column_name, child_name) "
+                 "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) "
                  "ON CONFLICT (child, coalesce(_id, ''), md5(_doc)) WHERE settled_at IS NULL "
                  "AND operation <> 'MOVE' DO UPDATE SET attempts = q.attempts + 1, last_attempt_at = "
                  "clock_timestamp(), "
