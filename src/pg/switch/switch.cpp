@@ -1,6 +1,7 @@
 // vm_switch: a project's applications go to PostgreSQL, in one transaction or not at all.
 #include "pg/switch/switch.h"
 
+#include "pg/child/child_columns.h"
 #include "pg/server/caught.h"
 #include "pg/switch/flag.h"
 #include "pg/server/tables.h"
@@ -124,6 +125,7 @@ static void AddEntity(Switch* s, ProjectEntity* entity) {
                          quote_literal_cstr(s->tenant), quote_literal_cstr(s->project))));
     CheckRights(entity->child);
     RequireHeap(rel);
+    RequireColumns(entity->parent.parent, rel);
     s->entities[s->count] = entity;
     s->children[s->count] = FedChild{rel, QualifiedName(entity->child)};
     initStringInfo(&s->found[s->count].order);
