@@ -1,8 +1,8 @@
 #include "pg/move/move_target.h"
 
-#include "pg/child/child_columns.h"
 #include "pg/move/move_path.h"
 #include "pg/server/tables.h"
+#include "pg/child/child_columns.h"
 
 extern "C" {
 #include <catalog/pg_index.h>

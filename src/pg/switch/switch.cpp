@@ -1,10 +1,10 @@
 // vm_switch: a project's applications go to PostgreSQL, in one transaction or not at all.
 #include "pg/switch/switch.h"
 
-#include "pg/child/child_columns.h"
 #include "pg/server/caught.h"
 #include "pg/switch/flag.h"
 #include "pg/server/tables.h"
+#include "pg/child/child_columns.h"
 
 extern "C" {
 #include <common/pg_prng.h>
