@@ -1510,7 +1510,8 @@ project: project
 entity: the entity, in move order
 child: its child; NULL where the entity is finished
 Errors: 22023 no such project, no parent registered; 42P01 a parent is gone; 42501 not the caller''s; 42P07 a table
- stands in the way; 55000 no child of the pool is free; 55P03 a table cannot be locked. Nothing is left behind then';
+ stands in the way; 55000 no child of the pool is free, or one has not its parent''s columns; 55P03 a table cannot be
+ locked. Nothing is left behind then';
 
 --
 -- src/pg/project/finish.cpp

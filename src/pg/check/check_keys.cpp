@@ -153,7 +153,8 @@ List* AppendKeyChecks(List* checks, Relation child, Oid parent) {
     foreach (cell, RelationGetIndexList(rel)) {
         Oid oid = lfirst_oid(cell);
         Relation index = index_open(oid, AccessShareLock);
-        if (index->rd_index->indisunique && index->rd_index->indisvalid) {
+        // WITHOUT OVERLAPS is unique too, but not of equal values.
+        if (index->rd_index->indisunique && !index->rd_index->indisexclusion && index->rd_index->indisvalid) {
             bool moves_by = oid == same_index;
             KeySql key = ReadKey(index, 'k');
             bool kept_out = UniqueInChild(RelationGetRelid(child), oid);

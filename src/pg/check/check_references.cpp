@@ -86,7 +86,8 @@ static Oid IndexOfColumn(Oid table, const char* column) {
     SqlResult result = RunSql(
         "SELECT i.indexrelid FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_attribute a ON "
         "a.attrelid = i.indrelid AND a.attnum = ANY (i.indkey[0:i.indnkeyatts - 1]) WHERE i.indrelid = $1 "
-        "AND a.attname = $2 AND i.indisunique AND i.indisvalid AND i.indpred IS NULL AND i.indexprs IS NULL "
+        "AND a.attname = $2 AND i.indisunique AND NOT i.indisexclusion AND i.indisvalid AND i.indpred IS "
+        "NULL AND i.indexprs IS NULL "
         "ORDER BY i.indisprimary DESC, i.indnkeyatts, c.relname LIMIT 1",
         args, 2, 1);
     return result.found ? DatumGetObjectId(result.value[0]) : InvalidOid;

@@ -54,10 +54,11 @@ static List* ReferencedBy(Oid table) {
     List* tables = NIL;
     SafePath path = EnterSafePath();
     if (SPI_connect() != SPI_OK_CONNECT) elog(ERROR, "SPI_connect failed");
+    // Not read only: with a snapshot from after the table's lock.
     int code = SPI_execute_with_args(
         "SELECT DISTINCT confrelid FROM pg_constraint WHERE conrelid = $1 AND "
         "contype = 'f' AND confrelid <> conrelid ORDER BY 1",
-        1, types, values, NULL, true, 0);
+        1, types, values, NULL, false, 0);
     if (code != SPI_OK_SELECT) elog(ERROR, "SPI_execute_with_args failed: %s", SPI_result_code_string(code));
     for (uint64 i = 0; i < SPI_processed; i++) {
         bool null;

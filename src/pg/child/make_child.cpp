@@ -14,11 +14,12 @@ static void Run(const char* sql) {
     if (code < 0) elog(ERROR, "SPI_execute failed: %s", SPI_result_code_string(code));
 }
 
-// One column of the result of a query about the parent, as C strings. SPI is connected.
+// One column of the result of a query about the parent, as C strings. SPI is connected. Not read only: that
+// would see the parent as it was when the caller's statement began, before its locks were waited for.
 static char** Ask(const char* sql, Oid parent, uint64* count) {
     Oid types[] = {OIDOID};
     Datum values[] = {ObjectIdGetDatum(parent)};
-    int code = SPI_execute_with_args(sql, 1, types, values, NULL, true, 0);
+    int code = SPI_execute_with_args(sql, 1, types, values, NULL, false, 0);
     if (code != SPI_OK_SELECT) elog(ERROR, "SPI_execute_with_args failed: %s", SPI_result_code_string(code));
     *count = SPI_processed;
     char** texts = (char**)palloc(sizeof(char*) * (SPI_processed + 1));
@@ -76,21 +77,26 @@ static void CopyIndexes(Oid parent, const char* child) {
             "  substr(pg_get_indexdef(i.indexrelid), 1 + length(format('CREATE %sINDEX %I ON %s%I.%I ', "
             "    CASE WHEN i.indisunique THEN 'UNIQUE ' END, c.relname, CASE WHEN t.relkind = 'p' THEN 'ONLY "
             "' END, "
-            "    n.nspname, t.relname)))) "
+            "    CASE WHEN t.relpersistence = 't' THEN 'pg_temp' ELSE n.nspname END, t.relname)))) "
             "FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_class t ON t.oid = i.indrelid "
             "JOIN pg_namespace n ON n.oid = t.relnamespace "
-            "WHERE i.indrelid = $1 AND i.indisvalid AND NOT EXISTS (SELECT FROM pg_constraint k "
-            "  WHERE k.conindid = i.indexrelid AND k.conrelid = $1 AND k.contype IN ('u', 'x')) "
+            "WHERE i.indrelid = $1 AND i.indisvalid AND NOT i.indisexclusion AND NOT EXISTS (SELECT FROM "
+            "pg_constraint k "
+            "  WHERE k.conindid = i.indexrelid AND k.conrelid = $1 AND k.contype = 'u') "
             "ORDER BY i.indisprimary DESC, c.relname",
             parent, &n);
     for (uint64 i = 0; i < n; i++) {
         char* at = strchr(parts[i], '@');
         Run(psprintf("%.*s%s%s", (int)(at - parts[i]), parts[i], child, at + 1));
     }
+    // A foreign key to a partitioned table has one to each partition beside it, which come by themselves. A
+    // primary key WITHOUT OVERLAPS is no index that could be made as such, and _id is the child's primary
+    // key.
     char** constraints =
-        Ask("SELECT pg_get_constraintdef(oid) FROM pg_constraint WHERE conrelid = $1 AND (contype IN ('u', "
-            "'x') OR "
-            "contype = 'f' AND confrelid <> conrelid) ORDER BY contype, conname",
+        Ask("SELECT regexp_replace(pg_get_constraintdef(k.oid), '^PRIMARY KEY', 'UNIQUE') FROM pg_constraint "
+            "k WHERE k.conrelid = $1 AND (k.contype IN ('u', 'x') OR k.contype = 'f' AND k.confrelid <> "
+            "k.conrelid AND k.conparentid = 0 OR k.contype = 'p' AND EXISTS (SELECT FROM pg_index i WHERE "
+            "i.indexrelid = k.conindid AND i.indisexclusion)) ORDER BY k.contype, k.conname",
             parent, &n);
     for (uint64 i = 0; i < n; i++) Run(psprintf("ALTER TABLE %s ADD %s", child, constraints[i]));
     char** left_out =

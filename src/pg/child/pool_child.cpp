@@ -1,5 +1,6 @@
 #include "pg/child/pool_child.h"
 
+#include "pg/child/child_columns.h"
 #include "pg/child/child_lock.h"
 #include "pg/child/child_rows.h"
 #include "pg/mapping/plan_cache.h"
@@ -116,6 +117,7 @@ Oid TakeFromPool(Oid schema, const Parent* parent, const char* tenant, const cha
     Relation rel = table_open(child, ShareRowExclusiveLock);
     RequireOwner(rel);
     RequireEmpty(rel);
+    RequireColumns(parent->parent, rel);
     char* args[] = {(char*)tenant, (char*)project};
     CompiledMapping* compiled = CompileMapping(schema, parent->mapping, rel, args, 2, CurrentMemoryContext);
     MemoryContextDelete(compiled->context);

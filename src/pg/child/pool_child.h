@@ -9,6 +9,6 @@
 bool ServedProject(Oid schema, Oid child, char** served);
 
 // A free child of the entity's pool, locked against writers and empty; InvalidOid if there is no pool. The
-// caller records whose it is. Errors: none is free (55000), it is not empty (55000),
-// not the caller's (42501).
+// caller records whose it is. Errors: none is free, it is not empty, or has not the columns that the parent
+// has now (55000); not the caller's (42501).
 Oid TakeFromPool(Oid schema, const Parent* parent, const char* tenant, const char* project);

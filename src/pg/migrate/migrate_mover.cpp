@@ -39,7 +39,9 @@ BackgroundWorkerHandle* StartMover(Oid schema, int64 run_id) {
     return RegisterDynamicBackgroundWorker(&worker, &handle) ? handle : NULL;
 }
 
+// Around the steps: what cancels a step has nothing to end here.
 static void Begin(void) {
+    HOLD_CANCEL_INTERRUPTS();
     SetCurrentStatementStartTimestamp();
     StartTransactionCommand();
     PushActiveSnapshot(GetTransactionSnapshot());
@@ -48,6 +50,8 @@ static void Begin(void) {
 static void End(void) {
     PopActiveSnapshot();
     CommitTransactionCommand();
+    RESUME_CANCEL_INTERRUPTS();
+    QueryCancelPending = false;
 }
 
 // What the caller has set in his session, whoever may set it: he has done so.

@@ -29,6 +29,7 @@ struct Traveller {
     const MigrateTask* task;
     MemoryContext context;
     Next next;
+    int tries;          // of the step at hand
     bool gone;          // the caller is
     const char* again;  // why the step at hand is tried again, or NULL
     const char* stuck;  // of a move that has ended without moving all: why
@@ -162,6 +163,7 @@ static ErrorData* InTransaction(void (*f)(Traveller*), Traveller* traveller) {
         SetCurrentStatementStartTimestamp();
         StartTransactionCommand();
         MemoryContextSwitchTo(traveller->context);
+        CHECK_FOR_INTERRUPTS();
         f(traveller);
         CommitTransactionCommand();
     }
@@ -241,9 +243,9 @@ static bool SamePlace(const Next* a, const Next* b) {
            (a->entity == NULL || strcmp(a->entity, b->entity) == 0);
 }
 
-// Longer each time.
-static void Pause(int tries) {
-    (void)WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, 100L << tries,
+// Longer each time. In a transaction, which has no snapshot, so that a cancel is the step's.
+static void Pause(Traveller* traveller) {
+    (void)WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, 100L << traveller->tries++,
                     PG_WAIT_EXTENSION);
     ResetLatch(MyLatch);
     CHECK_FOR_INTERRUPTS();
@@ -258,11 +260,9 @@ static void Reload(void) {
 MigrateEnd MigrateProject(const MigrateRun* run, const MigrateTask* task) {
     constexpr int kMostTries =
         6;  // 100 ms and twice as long each time: 6.3 s, and what the step itself waits
-    Traveller traveller = {run, task, CurrentMemoryContext, {}, false, NULL, NULL};
+    Traveller traveller = {run, task, CurrentMemoryContext, {}, 0, false, NULL, NULL};
     Next done = {};
-    int tries = 0;
     for (int steps = 0;; steps++) {
-        CHECK_FOR_INTERRUPTS();
         Reload();
         ErrorData* error = InTransaction(Look, &traveller);
         if (error != NULL) return Raised(&traveller, error);
@@ -290,15 +290,15 @@ MigrateEnd MigrateProject(const MigrateRun* run, const MigrateTask* task) {
         error = InTransaction(Go, &traveller);
         traveller.again = NULL;
         if (error == NULL) {
-            tries = 0;
+            traveller.tries = 0;
             continue;
         }
-        if (!InTheWay(error) || tries == kMostTries || IsStillSeen(&traveller, error))
+        if (!InTheWay(error) || traveller.tries == kMostTries || IsStillSeen(&traveller, error))
             return Raised(&traveller, error);
         traveller.again = psprintf("tried again: %s", ReadableMessage(error));
         done = {};
         error = InTransaction(Look, &traveller);  // says so while it waits
+        if (error == NULL) error = InTransaction(Pause, &traveller);
         if (error != NULL) return Raised(&traveller, error);
-        Pause(tries++);
     }
 }

@@ -306,13 +306,16 @@ void Postpone(const MigrateRun* run, const MigrateTask* task, const MigrateEnd* 
                                     ExtensionName(run->schema, "vm_migrate_run")),
                            args, 1, 1)
                         .value[0];
-    bool behind = RunSql(psprintf("UPDATE %s SET state = 'waiting', why = $3, mover_pid = NULL, number = "
-                                  "greatest($4, (SELECT max(number) FROM %s WHERE run_id = $1)) + 1 WHERE "
-                                  "run_id = $1 AND number = $2 AND EXISTS (SELECT FROM %s WHERE run_id = $1 "
-                                  "AND number <> $2 AND state IN ('running', 'waiting'))",
-                                  table, table, table),
-                         args, 4, 0)
-                      .rows > 0;
+    // Numbers above that of the projects are those of postponed ones, which would only wait for each other.
+    bool behind =
+        RunSql(psprintf("UPDATE %s SET state = 'waiting', why = $3, mover_pid = NULL, number = "
+                        "greatest($4, (SELECT max(number) FROM %s WHERE run_id = $1)) + 1 WHERE "
+                        "run_id = $1 AND number = $2 AND EXISTS (SELECT FROM %s WHERE run_id = $1 "
+                        "AND number <> $2 AND number <= (SELECT count(*) FROM %s WHERE run_id = $1) "
+                        "AND state IN ('running', 'waiting'))",
+                        table, table, table, table),
+               args, 4, 0)
+            .rows > 0;
     LeaveAsOwner(owner);
     if (!behind) NoteEnd(run, task, end);
 }

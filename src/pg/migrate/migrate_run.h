@@ -40,6 +40,6 @@ void LeaveTask(const MigrateTask* task);
 // Where it is, as it goes; why: of a step that is tried again.
 void NoteStep(const MigrateRun* run, const MigrateTask* task, const char* step, const char* entity,
               const char* why);
-// Puts it behind the others, if any of them is at work or waits; else it has ended.
+// Puts it behind the others, if one that has never been put there is at work or waits; else it has ended.
 void Postpone(const MigrateRun* run, const MigrateTask* task, const MigrateEnd* end);
 void NoteEnd(const MigrateRun* run, const MigrateTask* task, const MigrateEnd* end);

@@ -3,6 +3,7 @@
 #include "pg/child/is_child.h"
 #include "pg/move/move_path.h"
 #include "pg/server/tables.h"
+#include "pg/child/child_columns.h"
 
 extern "C" {
 #include <catalog/pg_index.h>
@@ -81,7 +82,8 @@ Oid ParentOf(Oid schema, Oid child) {
 // Unique indexes of a table without predicate, expression, identity or generated column.
 static const char* const kUsableKeys =
     "SELECT i.indexrelid FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid WHERE i.indrelid = $1 "
-    "AND i.indisunique AND i.indisvalid AND i.indimmediate AND i.indpred IS NULL AND i.indexprs IS NULL "
+    "AND i.indisunique AND NOT i.indisexclusion AND i.indisvalid AND i.indimmediate AND i.indpred IS NULL "
+    "AND i.indexprs IS NULL "
     "AND NOT EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = $1 AND a.attnum = ANY (i.indkey) "
     "AND (a.attidentity <> '' OR a.attgenerated <> '' OR NOT a.attnotnull)) ";
 
@@ -134,7 +136,8 @@ static const char* const kSameKey =
     "SELECT true FROM pg_index c JOIN pg_index p ON c.indnkeyatts = p.indnkeyatts "
     "AND c.indnullsnotdistinct = p.indnullsnotdistinct "
     "AND pg_get_expr(c.indpred, c.indrelid) IS NOT DISTINCT FROM pg_get_expr(p.indpred, p.indrelid) "
-    "WHERE c.indrelid = $1 AND p.indexrelid = $2 AND c.indisunique AND c.indisvalid AND c.indimmediate "
+    "WHERE c.indrelid = $1 AND p.indexrelid = $2 AND c.indisunique AND NOT c.indisexclusion AND c.indisvalid "
+    "AND c.indimmediate "
     "AND NOT EXISTS (SELECT pg_get_indexdef(c.indexrelid, k + 1, false), c.indclass[k], c.indcollation[k] "
     "FROM generate_series(0, c.indnkeyatts - 1) k EXCEPT ALL "
     "SELECT pg_get_indexdef(p.indexrelid, k + 1, false), p.indclass[k], p.indcollation[k] "
@@ -242,8 +245,7 @@ static void BuildSql(MoveTarget* target) {
         if (target->map[i] == InvalidAttrNumber)
             ereport(ERROR, (errcode(ERRCODE_UNDEFINED_COLUMN),
                             errmsg("child %s has no column %s", target->child_name, name),
-                            errhint("ALTER TABLE %s ADD COLUMN %s %s.", target->child_name, name,
-                                    format_type_be(att->atttypid))));
+                            errhint("%s", ColumnStatements(parent, child))));
         CheckSameType(target, att, TupleDescAttr(RelationGetDescr(child), target->map[i] - 1));
         target->needed = Max(target->needed, target->map[i]);
         target->columns = Appended(target->columns, ", ", name);

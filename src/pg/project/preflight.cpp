@@ -95,6 +95,7 @@ Datum vm_preflight(PG_FUNCTION_ARGS) {
         flight.key = KeyOf(flight.parent);
         FindRegistry(&flight);
         FindTable(&flight);
+        FindChildren(&flight);
         FindRights(&flight);
         FindServer(&flight);
     }

@@ -36,5 +36,6 @@ void AskFindings(Preflight* flight, const char* sql);
 bool FindUnfit(Preflight* flight);
 void FindTable(Preflight* flight);     // keys, constraints, triggers, publications
 void FindRegistry(Preflight* flight);  // mapping, closed, order of moves; fills own and children
+void FindChildren(Preflight* flight);  // their triggers and columns
 void FindRights(Preflight* flight);
 void FindServer(Preflight* flight);

@@ -174,14 +174,14 @@ static const char kOrder[] = R"(
         WHERE k.contype = 'f' AND k.conrelid <> k.confrelid AND k.conrelid = $1
     )
     SELECT 'error', 'foreign key', format('%%I refers to entity %%s, which therefore has to move first', conname, other),
-        format('UPDATE %1$s SET move_order = %%s WHERE entity = %%L;', other_order + 1, entity)
+        format('UPDATE %%s.vm_parent SET move_order = %%s WHERE entity = %%L;', $3, other_order + 1, entity)
     FROM reference WHERE move_order <= other_order
     UNION ALL
     SELECT 'warning', 'foreign key', format('%%I refers to entity %%s: children have it too and it sees no staged rows; the feed needs session_replication_role = replica', conname, other), NULL
     FROM reference
     UNION ALL
     SELECT 'warning', 'registry', format('its source collection %%s is the same for several projects', source_collection),
-        format('UPDATE %1$s SET source_collection = %%L WHERE entity = %%L;', entity || '-{tenant}-{project}', entity)
+        format('UPDATE %%s.vm_parent SET source_collection = %%L WHERE entity = %%L;', $3, entity || '-{tenant}-{project}', entity)
     FROM %1$s WHERE parent = $1 AND strpos(source_collection, '{project}') = 0
         AND EXISTS (SELECT FROM %2$s a JOIN %2$s b ON a.project <> b.project AND (a.tenant = b.tenant OR strpos(source_collection, '{tenant}') = 0))
     )";

@@ -4,6 +4,7 @@
 // made: the parent against DDL, VACUUM and other children that are made, and the tables that its foreign keys
 // refer to against writers. Where one is taken from a pool: that one against writers. No reader waits, and a
 // writer waits behind it for 200 ms at most; then vm_prepare lets go and tries again.
+#include "pg/child/child_columns.h"
 #include "pg/child/child_lock.h"
 #include "pg/child/make_child.h"
 #include "pg/project/parent.h"
@@ -48,9 +49,31 @@ static bool IsChildOf(Oid schema, Oid child, Oid parent) {
     return DatumGetBool(is.value[0]);
 }
 
+// Why a child's triggers do not do their work, and the statement that mends it; NULL if they do. Those of
+// ours must be ENABLE ALWAYS: a feed that sets session_replication_role to replica would store rows with
+// nothing in their columns.
+static const char* SilentTrigger(const Preparation* work, Relation rel, const char** statement) {
+    for (int i = 0; i < rel->trigdesc->numtriggers; i++) {
+        const Trigger* trigger = &rel->trigdesc->triggers[i];
+        bool own = get_func_namespace(trigger->tgfoid) == work->schema;
+        if (trigger->tgenabled == TRIGGER_FIRES_ALWAYS || (!own && trigger->tgenabled != TRIGGER_DISABLED))
+            continue;
+        *statement = psprintf("ALTER TABLE %s ENABLE %sTRIGGER %s;", QualifiedName(RelationGetRelid(rel)),
+                              own ? "ALWAYS " : "", quote_identifier(trigger->tgname));
+        return trigger->tgenabled == TRIGGER_DISABLED
+                   ? psprintf("Its trigger %s is disabled.", trigger->tgname)
+                   : psprintf(
+                         "Its trigger %s is not ENABLE ALWAYS: a feed that sets "
+                         "session_replication_role would pass it by.",
+                         trigger->tgname);
+    }
+    return NULL;
+}
+
 // Why a table of the child's name is not the child that would be made; NULL if it is. *others: it is another
-// project's, or a pool's.
-static const char* Misfit(const Preparation* work, const Parent* parent, Relation rel, bool* others) {
+// project's, or a pool's. *statement: what mends it, if anything does.
+static const char* Misfit(const Preparation* work, const Parent* parent, Relation rel, bool* others,
+                          const char** statement) {
     Oid child = RelationGetRelid(rel);
     char** args;
     int nargs;
@@ -63,14 +86,11 @@ static const char* Misfit(const Preparation* work, const Parent* parent, Relatio
         return psprintf("Its trigger names the mapping \"%s\", not \"%s\".", mapping, parent->mapping);
     *others = nargs < 2 || strcmp(args[0], work->tenant) != 0 || strcmp(args[1], work->project) != 0;
     if (*others) return "Its trigger names another tenant or project.";
-    for (int i = 0; i < rel->trigdesc->numtriggers; i++)
-        if (rel->trigdesc->triggers[i].tgenabled == TRIGGER_DISABLED)
-            return psprintf("Its trigger %s is disabled.", rel->trigdesc->triggers[i].tgname);
-    return NULL;
+    return SilentTrigger(work, rel, statement);
 }
 
-// The child's name, and the child, if it was made before: else InvalidOid. Error: a table of that name is no
-// child, or not this one (42P07).
+// The child's name, and the child, if it was made before: else InvalidOid. Errors: a table of that name is no
+// child, or not this one (42P07); it has not the parent's columns (55000).
 static Oid FindMade(const Preparation* work, const Parent* parent, char** name) {
     const char* table = get_rel_name(parent->parent);
     Oid schema = get_rel_namespace(parent->parent);
@@ -81,16 +101,20 @@ static Oid FindMade(const Preparation* work, const Parent* parent, char** name) 
         Oid child = get_relname_relid(names[i], schema);
         if (!OidIsValid(child)) return InvalidOid;
         bool others = false;
+        const char* statement = "See what it is for; then rename it, or drop it.";
         Relation rel = relation_open(child, AccessShareLock);
-        const char* why = Misfit(work, parent, rel, &others);
-        if (why == NULL) RequireOwner(rel);
+        const char* why = Misfit(work, parent, rel, &others, &statement);
+        if (why == NULL) {
+            RequireOwner(rel);
+            RequireColumns(parent->parent, rel);
+        }
         relation_close(rel, NoLock);
         if (why == NULL) return child;
         if (others && i == 0) continue;
         ereport(ERROR, (errcode(ERRCODE_DUPLICATE_TABLE),
                         errmsg("table %s stands where the child of entity \"%s\" is to be made",
                                QualifiedName(child), parent->entity),
-                        errdetail("%s", why), errhint("See what it is for; then rename it, or drop it.")));
+                        errdetail("%s", why), errhint("%s", statement)));
     }
 }
 
@@ -183,7 +207,8 @@ extern "C" {
 // vm_prepare(tenant, project) → (entity, child) of every registered parent, in move order. What is prepared
 // already stays as it is; child is NULL of what is finished. Errors: no such project, no parent (22023); a
 // parent is gone (42P01) or not the caller's (42501); a table stands in the way (42P07); no child of the pool
-// is free (55000); a table cannot be locked (55P03). Nothing is left behind then.
+// is free, or a child has not its parent's columns (55000); a table cannot be locked (55P03). Nothing is left
+// behind then.
 Datum vm_prepare(PG_FUNCTION_ARGS) {
     RequireArguments(fcinfo, 2);
     PreventCommandIfReadOnly("vm_prepare()");

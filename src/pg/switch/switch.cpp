@@ -6,6 +6,7 @@
 #include "pg/switch/flag.h"
 #include "pg/server/holders.h"
 #include "pg/server/tables.h"
+#include "pg/child/child_columns.h"
 
 extern "C" {
 #include <common/pg_prng.h>
@@ -126,6 +127,7 @@ static void AddEntity(Switch* s, ProjectEntity* entity) {
                          quote_literal_cstr(s->tenant), quote_literal_cstr(s->project))));
     CheckRights(entity->child);
     RequireHeap(rel);
+    RequireColumns(entity->parent.parent, rel);
     s->entities[s->count] = entity;
     s->children[s->count] = FedChild{rel, QualifiedName(entity->child)};
     initStringInfo(&s->found[s->count].order);

@@ -50,7 +50,7 @@ static void ReadKeys(Relation rel, ChildConstraints* constraints) {
         Relation index = index_open(lfirst_oid(cell), AccessShareLock);
         Form_pg_index form = index->rd_index;
         UniqueKey* key = &constraints->key[constraints->keys];
-        bool usable = form->indisunique && form->indisvalid && form->indimmediate &&
+        bool usable = form->indisunique && !form->indisexclusion && form->indisvalid && form->indimmediate &&
                       RelationGetIndexExpressions(index) == NIL && RelationGetIndexPredicate(index) == NIL;
         key->columns = form->indnkeyatts;
         for (int k = 0; usable && k < key->columns; k++) {
