@@ -276,6 +276,20 @@ static Answer NextOf(const ProjectKey* key, List* entities) {
     return answer;
 }
 
+// Children that go while they are waited for take the record with them: it is read again.
+static List* EntitiesThatStay(const ProjectKey* key) {
+    for (;;) {
+        List* entities = ProjectEntities(key->schema, key->tenant, key->project, NULL, false);
+        bool stay = true;
+        ListCell* cell;
+        foreach (cell, entities) {
+            const ProjectEntity* entity = (const ProjectEntity*)lfirst(cell);
+            stay &= !IsNamed(entity) || HasChild(entity);
+        }
+        if (stay) return entities;
+    }
+}
+
 extern "C" {
 
 // vm_next(tenant, project) → (step_number, steps, step, entity, statement, why_not_yet, do_first), one row.
@@ -289,7 +303,7 @@ Datum vm_next(PG_FUNCTION_ARGS) {
         elog(ERROR, "return type must be a row type");
     ProjectKey key = {ExtensionSchema(fcinfo), text_to_cstring(PG_GETARG_TEXT_PP(0)),
                       text_to_cstring(PG_GETARG_TEXT_PP(1))};
-    Answer answer = NextOf(&key, ProjectEntities(key.schema, key.tenant, key.project, NULL, false));
+    Answer answer = NextOf(&key, EntitiesThatStay(&key));
     const char* texts[] = {answer.step, answer.entity, answer.statement, answer.why_not_yet, answer.do_first};
     Datum values[2 + lengthof(texts)] = {Int32GetDatum(answer.number), Int32GetDatum(answer.steps)};
     bool nulls[2 + lengthof(texts)] = {answer.number == 0, answer.number == 0};

@@ -54,8 +54,30 @@ Known ChildHas(Oid child, const char* condition) {
     return question.yes ? Known::Yes : Known::No;
 }
 
-bool HasChild(const ProjectEntity* entity) {
+struct Hold {
+    Oid child;
+    bool there;
+};
+
+// Who may not read it has no lock on it for longer than this.
+static void HoldChild(void* arg) {
+    Hold* hold = (Hold*)arg;
+    Relation rel = try_relation_open(hold->child, AccessShareLock);
+    hold->there = rel != NULL;
+    if (rel == NULL) return;
+    bool reads = pg_class_aclcheck(hold->child, GetUserId(), ACL_SELECT) == ACLCHECK_OK;
+    relation_close(rel, reads ? NoLock : AccessShareLock);
+}
+
+bool IsNamed(const ProjectEntity* entity) {
     return OidIsValid(entity->child) && get_rel_name(entity->child) != NULL;
+}
+
+bool HasChild(const ProjectEntity* entity) {
+    if (!IsNamed(entity)) return false;
+    Hold hold = {entity->child, false};
+    // Whoever has locked it for longer than the caller waits may drop it, or not.
+    return RunCaught(HoldChild, &hold) == NULL ? hold.there : IsNamed(entity);
 }
 
 Known FeedIsSeen(const ProjectKey* key, const ProjectEntity* entity) {

@@ -21,8 +21,11 @@ enum class Known { No, Yes, Unknown };
 // caller may not read it, or the condition cannot be asked.
 Known ChildHas(Oid child, const char* condition);
 
-// Whether the child is there: it may have been dropped by hand.
+// Whether the child is there: it may have been dropped by hand. Waits for who is about to drop it; for a
+// caller who may read it, it stays until the transaction's end.
 bool HasChild(const ProjectEntity* entity);
+// The same without waiting: it may be gone the next moment.
+bool IsNamed(const ProjectEntity* entity);
 
 // Whether a feed has written to the child, that the feed's start need not be on record. No, if it has to
 // begin anew.

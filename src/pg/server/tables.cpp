@@ -39,8 +39,12 @@ Oid ExtensionTable(Oid schema, const char* name) {
 }
 
 char* QualifiedName(Oid relation) {
-    return quote_qualified_identifier(get_namespace_name(get_rel_namespace(relation)),
-                                      get_rel_name(relation));
+    char* name = get_rel_name(relation);
+    if (name == NULL)
+        ereport(ERROR,
+                (errcode(ERRCODE_UNDEFINED_TABLE), errmsg("table %u does not exist any more", relation),
+                 errdetail("Another session has dropped it meanwhile."), errhint("Try again.")));
+    return quote_qualified_identifier(get_namespace_name(get_rel_namespace(relation)), name);
 }
 
 char* ExtensionName(Oid schema, const char* name) {

@@ -15,6 +15,7 @@ void RequireArgument(FunctionCallInfo fcinfo, int i);
 Oid ExtensionTable(Oid schema, const char* name);
 
 // A relation's schema.name, quoted, fit to stand in SQL and in messages. Allocated in the current context.
+// Error: it is gone (42P01); who may meet one that is being dropped opens it first.
 char* QualifiedName(Oid relation);
 
 // schema.name, quoted, fit to stand in SQL. Allocated in the current context.
