@@ -274,6 +274,7 @@ static char* CountedSql(Oid schema, const Reference* reference, Check* check) {
     Relation rel = relation_open(reference->from, AccessShareLock);
     ErrorData* error = TryCondition(schema, reference->counted, rel, ConditionSource(rel, NULL, false), &sql);
     relation_close(rel, NoLock);
+    check->stored = !reference->shipped;
     if (error == NULL) return sql;
     if (!reference->shipped || error->sqlerrcode != ERRCODE_UNDEFINED_COLUMN) NoteProblem(check, error);
     return NULL;

@@ -34,8 +34,7 @@ static List* WithStep(List* plan, Step step, bool after_switch, const ProjectEnt
 // Rows that come after a move and before the switch are still in the child then.
 static bool MovesAfterSwitch(const ProjectEntity* entity) {
     if (!entity->parent.active_before_switch) return true;
-    return entity->done[(int)Step::Switch] && HasChild(entity) &&
-           ChildHas(entity->child, "true") == Known::Yes;
+    return entity->done[(int)Step::Switch] && HasChild(entity) && ChildHas(entity, "true") == Known::Yes;
 }
 
 static List* PlanOf(List* entities) {
@@ -68,7 +67,7 @@ static bool Recorded(const ProjectEntity* entity, Step step) {
 
 // By what is in the child if that can be seen, else by the record.
 static bool NoneLeft(const ProjectEntity* entity, const char* condition, bool recorded) {
-    Known left = ChildHas(entity->child, condition);
+    Known left = ChildHas(entity, condition);
     return left == Known::Unknown ? recorded : left == Known::No;
 }
 
@@ -123,8 +122,7 @@ static char* MoveUnderWay(Oid schema, const ProjectEntity* entity) {
 
 // Rows that a move leaves where they are, or NULL if there are others.
 static char* HalfRows(const ProjectEntity* entity, const EntityFacts* facts) {
-    if (ChildHas(entity->child, "_doc IS NULL") != Known::Yes ||
-        ChildHas(entity->child, "_doc IS NOT NULL") != Known::No)
+    if (ChildHas(entity, "_doc IS NULL") != Known::Yes || ChildHas(entity, "_doc IS NOT NULL") != Known::No)
         return NULL;
     SafePath path = EnterSafePath();
     SqlResult count =

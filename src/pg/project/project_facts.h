@@ -17,9 +17,9 @@ char* OpenCasesOf(const EntityFacts* facts);
 
 enum class Known { No, Yes, Unknown };
 
-// Whether the child itself has a row for which the condition is true, asked as the caller. Unknown: the
+// Whether the child itself has a row for which the condition is true; see RoleOfConditions. Unknown: the
 // caller may not read it, or the condition cannot be asked.
-Known ChildHas(Oid child, const char* condition);
+Known ChildHas(const ProjectEntity* entity, const char* condition);
 
 // Whether the child is there: it may have been dropped by hand. Waits for who is about to drop it; for a
 // caller who may read it, it stays until the transaction's end.

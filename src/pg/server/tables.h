@@ -27,6 +27,9 @@ char* PrettySize(uint64 bytes);
 // 3 s, 4 min, 2 h 05 min.
 char* PrettyDuration(double seconds);
 
+// Of a table that is there.
+Oid OwnerOf(Oid table);
+
 // Makes SPI statements see pg_catalog only, until Leave. Errors in between undo it by themselves.
 struct SafePath {
     int nest;

@@ -44,7 +44,7 @@ static void RaiseUnlessOverridden(const Switch* s, const Objections* objections)
                     errhint("%s\nOr give override_reason, which goes on record.", objections->hint.data)));
 }
 
-// Asked as the caller, who reads the child anyway; the condition was stored by somebody.
+// The condition was stored by somebody.
 static void OnConditionError(void* arg) {
     internalerrquery(NULL);
     internalerrposition(0);
@@ -57,10 +57,10 @@ static bool HasRow(const Switch* s, int i, const char* condition) {
     ErrorData* error = TrySyntax(condition);
     if (error != NULL) ReThrowError(error);
     Sealed sealed = Seal();
-    bool found = RunSql(psprintf("SELECT true FROM ONLY %s WHERE (%s\n) AND _doc IS NOT NULL LIMIT 1",
-                                 s->children[i].name, condition),
-                        NULL, 0, 1)
-                     .found;
+    const ProjectEntity* entity = s->entities[i];
+    bool found = HasRowAs(RoleOfConditions(entity->child, entity->parent.parent),
+                          psprintf("SELECT true FROM ONLY %s WHERE (%s\n) AND _doc IS NOT NULL LIMIT 1",
+                                   s->children[i].name, condition));
     Unseal(sealed);
     error_context_stack = callback.previous;
     return found;
@@ -101,7 +101,7 @@ static void CheckOrderOf(const Switch* s, int i, Objections* objections) {
                psprintf("no feed was recorded or seen, and child %s is empty", child),
                psprintf("Start the feed, then %s", RecordCall(s, Step::FeedStart, "")));
     if (parent->active_before_switch) {
-        if (!entity->done[(int)Step::Move] && ChildHas(entity->child, "true") != Known::No)
+        if (!entity->done[(int)Step::Move] && ChildHas(entity, "true") != Known::No)
             Object(objections, s, i, found,
                    psprintf("its rows move before the switch, and child %s was not moved", child),
                    MoveCall(s, i, NULL));
