@@ -1577,11 +1577,13 @@ project: project
 entity: the entity, and the one a row is about; NULL: all of the project''s
 reason: why; goes to vm_history
 count_written: count what was written since the switch; it may take a while
-lock_timeout_ms: how long to wait for another session that is at work on the project, in milliseconds
+lock_timeout_ms: how long to wait for another session that is at work on the project, in milliseconds; and for a batch
+ of a move at hand, whose rows count as moved if it takes longer
 written_since: rows written to PostgreSQL since the switch, by the watermark; NULL: not counted
 switched_at: when it had been switched
 switched_back_at: when it was switched back
-Errors: 22004 no reason; 22023 no such project or entity; 55P03 another session is at work on it';
+Errors: 22004 no reason; 22023 no such project or entity; 55P03 another session is at work on it; 0A000 outside READ
+ COMMITTED';
 
 --
 -- src/pg/project/preflight.cpp
