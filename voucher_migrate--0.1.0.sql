@@ -1091,7 +1091,7 @@ COMMENT ON COLUMN vm_migrate_run.quiet_seconds IS 'how long the feed had to be q
 COMMENT ON COLUMN vm_migrate_run.whole IS 'children were moved by vm_move_whole';
 COMMENT ON COLUMN vm_migrate_run.role IS 'role that was set; NULL: the session''s user';
 COMMENT ON COLUMN vm_migrate_run.settings IS 'what was set in the caller''s session, name=value; its movers have it, too';
-COMMENT ON COLUMN vm_migrate_run.privileged_settings IS 'the same, of what superusers set, or who was granted it';
+COMMENT ON COLUMN vm_migrate_run.privileged_settings IS 'the same, of what only superusers may set, or who was granted it';
 COMMENT ON COLUMN vm_migrate_run.taken IS 'number of the last project that a mover has taken, or asked for';
 COMMENT ON COLUMN vm_migrate_run.started_by IS 'who called';
 COMMENT ON COLUMN vm_migrate_run.started_at IS 'when it began';

@@ -40,7 +40,7 @@ static bool IsTakenOver(const struct config_generic* setting) {
 // later on may have it set by superusers only, and has to know then who it was.
 static bool TookRight(const struct config_generic* setting) {
     bool superuser = setting->scontext == PGC_SUSET || setting->scontext == PGC_SU_BACKEND;
-    return superuser || setting->context == PGC_SUSET;
+    return setting->context == PGC_SUSET || ((setting->flags & GUC_CUSTOM_PLACEHOLDER) && superuser);
 }
 
 // What SET and the client have set in this session, name=value: that which took a right, or that which did
