@@ -1272,15 +1272,13 @@ SELECT p.tenant, p.project, a.entity,
         WHEN e.switch_at IS NULL THEN CASE
             WHEN e.source_check_at IS NULL THEN 'source_check'
             WHEN e.prepare_at IS NULL THEN 'prepare'
-            WHEN e.feed_start_at IS NULL AND (NOT w.written OR EXISTS (SELECT FROM vm_history y
-                WHERE y.tenant OPERATOR(pg_catalog.=) e.tenant AND y.project OPERATOR(pg_catalog.=) e.project
-                AND y.entity OPERATOR(pg_catalog.=) e.entity AND y.step OPERATOR(pg_catalog.=) 'feed_start_back'
-                AND y.done_at OPERATOR(pg_catalog.>) e.prepare_at)) THEN 'feed_start'
+            WHEN l.lost OR e.feed_start_at IS NULL AND NOT w.written THEN 'feed_start'
             WHEN e.check_at IS NULL THEN 'check'
             WHEN o.early AND e.move_at IS NULL AND w.written THEN 'move'
             WHEN NOT o.early AND a.closed IS NOT NULL AND e.move_closed_at IS NULL AND w.written THEN 'move_closed'
             ELSE 'switch'
         END
+        WHEN l.lost THEN 'feed_start'
         WHEN e.anomaly_check_at IS NULL OR c.anomalies OPERATOR(pg_catalog.>) 0
             OR c.quarantine OPERATOR(pg_catalog.>) 0 THEN 'anomaly_check'
         WHEN e.move_at IS NULL AND w.written THEN 'move'
@@ -1303,18 +1301,22 @@ LEFT JOIN LATERAL (
     FROM vm_move_batches b
     WHERE b.child OPERATOR(pg_catalog.=) e.child AND b.moved_at OPERATOR(pg_catalog.>=) e.prepare_at
 ) m ON e.child IS NOT NULL
+-- Of a pool's child what is older than its project is not the project's. vm_finish counts the same.
+CROSS JOIN LATERAL (
+    SELECT CASE WHEN e.pooled THEN e.prepare_at ELSE '-infinity' END AS since
+) i
 LEFT JOIN LATERAL (
     SELECT (SELECT pg_catalog.count(*) FROM vm_anomaly x
             WHERE x.child OPERATOR(pg_catalog.=) e.child AND x.resolved_at IS NULL
-            AND x.last_seen_at OPERATOR(pg_catalog.>=) e.prepare_at) AS anomalies,
+            AND x.last_seen_at OPERATOR(pg_catalog.>=) i.since) AS anomalies,
         (SELECT pg_catalog.count(*) FROM vm_quarantine q
             WHERE q.child OPERATOR(pg_catalog.=) e.child AND q.settled_at IS NULL
             AND q.operation OPERATOR(pg_catalog.<>) 'MOVE'
-            AND q.last_attempt_at OPERATOR(pg_catalog.>=) e.prepare_at) OPERATOR(pg_catalog.+)
+            AND q.last_attempt_at OPERATOR(pg_catalog.>=) i.since) OPERATOR(pg_catalog.+)
         (SELECT pg_catalog.count(*) FROM vm_quarantine q
             WHERE q.child OPERATOR(pg_catalog.=) e.child AND q.settled_at IS NULL
             AND q.operation OPERATOR(pg_catalog.=) 'MOVE'
-            AND q.last_attempt_at OPERATOR(pg_catalog.>=) e.prepare_at) AS quarantine
+            AND q.last_attempt_at OPERATOR(pg_catalog.>=) i.since) AS quarantine
 ) c ON e.child IS NOT NULL
 LEFT JOIN LATERAL (
     SELECT pg_catalog.max(s.last_at) AS last_at FROM vm_feed_seen s
@@ -1322,6 +1324,13 @@ LEFT JOIN LATERAL (
 ) f ON e.child IS NOT NULL
 -- Statistics are lost in a crash.
 CROSS JOIN LATERAL (SELECT f.last_at IS NOT NULL OR o.live OPERATOR(pg_catalog.>) 0 AS written) w
+-- The feed has to begin anew.
+CROSS JOIN LATERAL (
+    SELECT e.feed_start_at IS NULL AND EXISTS (SELECT FROM vm_history y
+        WHERE y.tenant OPERATOR(pg_catalog.=) e.tenant AND y.project OPERATOR(pg_catalog.=) e.project
+        AND y.entity OPERATOR(pg_catalog.=) e.entity AND y.step OPERATOR(pg_catalog.=) 'feed_start_back'
+        AND y.done_at OPERATOR(pg_catalog.>=) p.added_at) AS lost
+) l
 LEFT JOIN LATERAL (
     SELECT y.passed, y.found FROM vm_history y
     WHERE y.tenant OPERATOR(pg_catalog.=) e.tenant AND y.project OPERATOR(pg_catalog.=) e.project
@@ -1337,8 +1346,8 @@ COMMENT ON COLUMN vm_status.step IS 'the last step of the order that is done; NU
 COMMENT ON COLUMN vm_status.next_step IS 'the first that is not, or done; vm_next looks into the child, too';
 COMMENT ON COLUMN vm_status.in_child IS 'rows in the child, as statistics have it; NULL: there is no child';
 COMMENT ON COLUMN vm_status.moved IS 'rows that moved from this child to the parent, since prepare';
-COMMENT ON COLUMN vm_status.anomalies IS 'open anomalies of the child, since prepare';
-COMMENT ON COLUMN vm_status.quarantine IS 'documents and rows in quarantine, since prepare';
+COMMENT ON COLUMN vm_status.anomalies IS 'open anomalies of the child; of a pool''s since prepare';
+COMMENT ON COLUMN vm_status.quarantine IS 'documents and rows in quarantine; of a pool''s child since prepare';
 COMMENT ON COLUMN vm_status.switched_at IS 'when applications were switched over; NULL while they are not';
 COMMENT ON COLUMN vm_status.feed_last_row IS 'when a feed last wrote to the child';
 COMMENT ON COLUMN vm_status.failed_checks IS 'what the latest vm_check_project found, if it did not pass';

@@ -87,6 +87,9 @@ SELECT step, entity, statement FROM vm_next('T', 'P');
 INSERT INTO "shop_T_P" (_id, _doc) VALUES ('1', '{"id": "1", "deleted": true, "updated_at": 2}'), ('5', '{"id": "5", "updated_at": 2}');
 SELECT vm_check_project('T', 'P', 'shop');
 SELECT step, entity, statement FROM vm_next('T', 'P');
+SELECT vm_record_step('T', 'P', 'feed_start', entity => 'shop');
+SELECT vm_check_project('T', 'P', 'shop');
+SELECT step, entity, statement FROM vm_next('T', 'P');
 SELECT count(*) AS history FROM vm_history;
 
 SET client_min_messages = warning;

@@ -85,6 +85,7 @@ DELETE FROM vm_history;
 DELETE FROM vm_project_entity;
 DELETE FROM vm_project;
 DELETE FROM vm_parent;
+DELETE FROM vm_feed_seen;
 DROP FUNCTION evil_rows(), session();
 DROP SCHEMA cond CASCADE;
 SELECT vm_drop_mapping('cond');

@@ -209,7 +209,7 @@ Datum vm_check_project(PG_FUNCTION_ARGS) {
     return (Datum)0;
 }
 
-// vm_check_anomalies(tenant, project) → (entity, child, anomalies, quarantined): open cases since prepare, of
+// vm_check_anomalies(tenant, project) → (entity, child, anomalies, quarantined): open cases of
 // each child. Errors: no such project (22023), nothing is switched (55000).
 Datum vm_check_anomalies(PG_FUNCTION_ARGS) {
     RequireArguments(fcinfo, 2);

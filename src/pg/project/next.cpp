@@ -75,10 +75,12 @@ static bool IsDone(const ProjectKey* key, const Planned* planned, const ProjectE
     Step step = planned->step;
     bool recorded = Recorded(entity, step);
     if (Recorded(entity, Step::Finish)) return true;
+    // Switched or not: without them rows may be nowhere.
+    if (step == Step::Prepare) return recorded && HasChild(entity);
+    if (step == Step::FeedStart && FeedWasLost(key->schema, key->tenant, key->project, entity)) return false;
     // A switch against what was found overrides what comes before it.
     if (!planned->after_switch && Recorded(entity, Step::Switch)) return true;
     switch (step) {
-        case Step::Prepare: return recorded && HasChild(entity);
         case Step::FeedStart: return recorded || FeedIsSeen(key, entity) == Known::Yes;
         case Step::MoveClosed:
             // Rows without a document do not move.

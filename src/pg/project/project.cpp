@@ -215,10 +215,10 @@ bool FeedWasLost(Oid schema, const char* tenant, const char* project, const Proj
     SqlArg args[] = {TextArg(tenant), TextArg(project), TextArg(entity->parent.entity)};
     AsOwner owner = EnterAsOwner(schema);
     bool lost =
-        RunSql(psprintf("SELECT true FROM %s e JOIN %s h USING (tenant, project, entity) WHERE tenant = $1 "
-                        "AND project = $2 AND entity = $3 AND h.step = 'feed_start_back' AND h.done_at > "
-                        "e.prepare_at LIMIT 1",
-                        ExtensionName(schema, "vm_project_entity"), ExtensionName(schema, "vm_history")),
+        RunSql(psprintf("SELECT true FROM %s p JOIN %s h USING (tenant, project) WHERE tenant = $1 AND "
+                        "project = $2 AND h.entity = $3 AND h.step = 'feed_start_back' AND h.done_at >= "
+                        "p.added_at LIMIT 1",
+                        ExtensionName(schema, "vm_project"), ExtensionName(schema, "vm_history")),
                args, 3, 1)
             .found;
     LeaveAsOwner(owner);

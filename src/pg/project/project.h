@@ -60,6 +60,6 @@ void TakeBackStep(Oid schema, const char* tenant, const char* project, const cha
 const char* TakeBackSwitch(Oid schema, const char* tenant, const char* project, const ProjectEntity* entity,
                            const char* reason, bool moving);
 
-// Whether the start of the feed was taken back of this child: that a feed has written to it says nothing
-// then.
+// Whether the start of the feed was taken back, and none is on record since: that a feed has written to the
+// child, this one or another, says nothing then.
 bool FeedWasLost(Oid schema, const char* tenant, const char* project, const ProjectEntity* entity);

@@ -5,7 +5,7 @@
 
 // As vm_status has it.
 struct EntityFacts {
-    int64 anomalies;      // open, since prepare
+    int64 anomalies;      // open; of a pool's child since prepare
     int64 quarantined;    // the same
     char* failed_checks;  // what the latest check found, if it did not pass; or NULL
     TimestampTz feed_at;  // when the feed last wrote, or 0

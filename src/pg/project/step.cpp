@@ -134,6 +134,16 @@ void RequireUnfinished(const ProjectKey* key, Step step, List* entities) {
     }
 }
 
+void RequireFeedBegun(const ProjectKey* key, Step step, const ProjectEntity* entity) {
+    if (!FeedWasLost(key->schema, key->tenant, key->project, entity)) return;
+    ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+                    errmsg("%s of project %s of tenant %s comes after %s", WordOf(step), key->project,
+                           key->tenant, WordOf(Step::FeedStart)),
+                    errdetail("The feed of %s has to begin anew.", entity->parent.entity),
+                    errhint("Let it load the collection once more, then: %s",
+                            StatementOf(key, Step::FeedStart, entity))));
+}
+
 extern "C" {
 
 // vm_record_step(tenant, project, step, found, entity): what was done outside the server, of one entity or
@@ -158,6 +168,8 @@ Datum vm_record_step(PG_FUNCTION_ARGS) {
     if (step == Step::FeedStop) {
         RequireStep(&key, step, entities, asked, Step::Switch);
         RequireStep(&key, step, entities, asked, Step::AnomalyCheck);
+        ListCell* cell;
+        foreach (cell, entities) RequireFeedBegun(&key, step, (ProjectEntity*)lfirst(cell));
     }
     RecordStep(key.schema, key.tenant, key.project, asked, step, true, found, NULL);
     PG_RETURN_VOID();

@@ -92,7 +92,7 @@ static void CheckOrderOf(const Switch* s, int i, Objections* objections) {
                psprintf("Check the source (%s), then %s", ExtensionName(s->schema, "vm_source_checks"),
                         RecordCall(s, Step::SourceCheck, ", 'clean'")));
     if (FeedWasLost(s->schema, s->tenant, s->project, entity))
-        Object(objections, s, i, found, "its feed has to begin anew since it was switched back",
+        Object(objections, s, i, found, "its feed has to begin anew",
                psprintf("Let the feed load the collection once more, then %s",
                         RecordCall(s, Step::FeedStart,
                                    psprintf(", entity => %s", quote_literal_cstr(parent->entity)))));
