@@ -1,4 +1,4 @@
--- What a child had that was dropped by hand, and what was open before a child made by hand was taken: nothing goes unnoticed.
+-- What a child had that was dropped by hand, what was open before a child made by hand was taken, a parent without a key: nothing goes unnoticed.
 SET timezone = 'UTC';
 SET datestyle = 'ISO, YMD';
 SET search_path = lost, vm;
@@ -82,6 +82,24 @@ UPDATE vm_project_entity SET feed_stop_at = now();
 SELECT * FROM vm_finish('acme', 'p3');
 ROLLBACK;
 
+--
+-- A parent without a key: registered with a WARNING, and not switched
+--
+CREATE TABLE w (id text, deleted boolean, updated_at timestamptz);
+RESET client_min_messages;
+SELECT vm_register_parent('w', 'lost2', 'w') FROM vm_define_mapping('lost2', '{"watermark": ["updated_at"]}');
+SET client_min_messages = warning;
+SELECT vm_add_project('acme', 'p4'), vm_record_step('acme', 'p4', 'source_check', 'clean');
+SELECT * FROM vm_prepare('acme', 'p4');
+SELECT vm_record_step('acme', 'p4', 'feed_start');
+SELECT count(*) FROM vm_check_project('acme', 'p4');
+SELECT entity FROM vm_switch('acme', 'p4', quiet_seconds => 0);
+SELECT moved FROM vm_move_batch('w_acme_p4', filter => 'deleted');
+ALTER TABLE w ALTER id SET NOT NULL;
+CREATE UNIQUE INDEX w_by_id ON w (id);
+SELECT entity FROM vm_switch('acme', 'p4', quiet_seconds => 0);
+SELECT moved FROM vm_move_batch('w_acme_p4', key_index => 'w_by_id');
+
 DROP SCHEMA lost CASCADE;
 DELETE FROM vm_history;
 DELETE FROM vm_project_entity;
@@ -91,3 +109,4 @@ DELETE FROM vm_parent;
 DELETE FROM vm_quarantine;
 TRUNCATE vm_anomaly, vm_feed_seen, vm_move_run, vm_move_batches, vm_move_place;
 SELECT vm_drop_mapping('lost');
+SELECT vm_drop_mapping('lost2');

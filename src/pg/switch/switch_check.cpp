@@ -1,5 +1,6 @@
 // What stands in the way of a switch: steps that are not done, and what the checks of the children find.
 #include "pg/check/check_condition.h"
+#include "pg/move/move_target.h"
 #include "pg/project/project_facts.h"
 #include "pg/switch/sealed.h"
 #include "pg/switch/switch.h"
@@ -82,11 +83,26 @@ static char* MoveCall(const Switch* s, int i, const char* filter) {
                     filter ? quote_literal_cstr(filter) : "");
 }
 
+// Rows that could not be moved once applications write to PostgreSQL.
+static void CheckKey(const Switch* s, int i, Objections* objections) {
+    Oid parent = s->entities[i]->parent.parent;
+    SafePath path = EnterSafePath();
+    bool has = OidIsValid(FindKeyIndex(parent));
+    LeaveSafePath(path);
+    if (has) return;
+    char* name = QualifiedName(parent);
+    Object(
+        objections, s, i, &s->found[i].order,
+        psprintf("its rows cannot be moved: parent %s has no primary key or unique index to move by", name),
+        psprintf("Give %s a primary key, or a unique index on NOT NULL columns that are no identity.", name));
+}
+
 static void CheckOrderOf(const Switch* s, int i, Objections* objections) {
     const ProjectEntity* entity = s->entities[i];
     const Parent* parent = &entity->parent;
     const char* child = s->children[i].name;
     StringInfo found = &s->found[i].order;
+    CheckKey(s, i, objections);
     if (!entity->done[(int)Step::SourceCheck])
         Object(objections, s, i, found, "nobody has recorded that the source was checked",
                psprintf("Check the source (%s), then %s", ExtensionName(s->schema, "vm_source_checks"),
