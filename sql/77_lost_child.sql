@@ -23,6 +23,7 @@ SELECT fill('v_acme_p1');
 SELECT * FROM vm_check_project('acme', 'p1');
 SELECT entity FROM vm_switch('acme', 'p1', quiet_seconds => 0);
 DROP TABLE v_acme_p1;
+SELECT vm_record_step('acme', 'p1', 'feed_stop');
 SELECT step, statement FROM vm_next('acme', 'p1');
 SELECT * FROM vm_prepare('acme', 'p1');
 SELECT step, do_first FROM vm_next('acme', 'p1');

@@ -57,6 +57,11 @@ SELECT step, entity FROM vm_next('T', 'P');
 CALL vm_move('"bill_T_P"', quiet => true);
 SELECT entity FROM vm_switch('T', 'P', quiet_seconds => 0);
 
+-- An older snapshot would not show what has moved.
+BEGIN ISOLATION LEVEL REPEATABLE READ;
+SELECT vm_switch_back('T', 'P', reason => 'wrong prices');
+ROLLBACK;
+
 -- The feed was stopped.
 SELECT entity, anomalies, quarantined FROM vm_check_anomalies('T', 'P');
 SELECT vm_record_step('T', 'P', 'feed_stop');

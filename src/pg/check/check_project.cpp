@@ -138,15 +138,6 @@ static void RequireFeeds(const ProjectKey* key, List* entities, const char* aske
                 Step::FeedStart);
 }
 
-static void RequireChildren(const ProjectKey* key, Step step, List* entities, const char* asked) {
-    ListCell* cell;
-    foreach (cell, entities) {
-        ProjectEntity* entity = (ProjectEntity*)lfirst(cell);
-        if (!HasChild(entity)) entity->done[(int)Step::Prepare] = false;
-    }
-    RequireStep(key, step, entities, asked, Step::Prepare);
-}
-
 // Errors first, then in the order of the entities.
 static void PutFindings(ReturnSetInfo* result, List* findings) {
     static const char* const severities[] = {"error", "warning", "info"};
