@@ -1103,6 +1103,7 @@ CREATE TABLE vm_migrate_run (
     whole boolean NOT NULL,
     role text,
     settings text[] NOT NULL,
+    privileged_settings text[] NOT NULL,
     taken integer NOT NULL DEFAULT 0,
     started_by text NOT NULL,
     started_at timestamptz NOT NULL DEFAULT clock_timestamp(),
@@ -1122,6 +1123,7 @@ COMMENT ON COLUMN vm_migrate_run.quiet_seconds IS 'how long the feed had to be q
 COMMENT ON COLUMN vm_migrate_run.whole IS 'children were moved by vm_move_whole';
 COMMENT ON COLUMN vm_migrate_run.role IS 'role that was set; NULL: the session''s user';
 COMMENT ON COLUMN vm_migrate_run.settings IS 'what was set in the caller''s session, name=value; its movers have it, too';
+COMMENT ON COLUMN vm_migrate_run.privileged_settings IS 'the same, of what only superusers may set, or who was granted it';
 COMMENT ON COLUMN vm_migrate_run.taken IS 'number of the last project that a mover has taken, or asked for';
 COMMENT ON COLUMN vm_migrate_run.started_by IS 'who called';
 COMMENT ON COLUMN vm_migrate_run.started_at IS 'when it began';
@@ -1302,15 +1304,13 @@ SELECT p.tenant, p.project, a.entity,
         WHEN e.switch_at IS NULL THEN CASE
             WHEN e.source_check_at IS NULL THEN 'source_check'
             WHEN e.prepare_at IS NULL THEN 'prepare'
-            WHEN e.feed_start_at IS NULL AND (NOT w.written OR EXISTS (SELECT FROM vm_history y
-                WHERE y.tenant OPERATOR(pg_catalog.=) e.tenant AND y.project OPERATOR(pg_catalog.=) e.project
-                AND y.entity OPERATOR(pg_catalog.=) e.entity AND y.step OPERATOR(pg_catalog.=) 'feed_start_back'
-                AND y.done_at OPERATOR(pg_catalog.>) e.prepare_at)) THEN 'feed_start'
+            WHEN l.lost OR e.feed_start_at IS NULL AND NOT w.written THEN 'feed_start'
             WHEN e.check_at IS NULL THEN 'check'
             WHEN o.early AND e.move_at IS NULL AND w.written THEN 'move'
             WHEN NOT o.early AND a.closed IS NOT NULL AND e.move_closed_at IS NULL AND w.written THEN 'move_closed'
             ELSE 'switch'
         END
+        WHEN l.lost THEN 'feed_start'
         WHEN e.anomaly_check_at IS NULL OR c.anomalies OPERATOR(pg_catalog.>) 0
             OR c.quarantine OPERATOR(pg_catalog.>) 0 THEN 'anomaly_check'
         WHEN e.move_at IS NULL AND w.written THEN 'move'
@@ -1333,18 +1333,22 @@ LEFT JOIN LATERAL (
     FROM vm_move_batches b
     WHERE b.child OPERATOR(pg_catalog.=) e.child AND b.moved_at OPERATOR(pg_catalog.>=) e.prepare_at
 ) m ON e.child IS NOT NULL
+-- Of a pool's child what is older than its project is not the project's. vm_finish counts the same.
+CROSS JOIN LATERAL (
+    SELECT CASE WHEN e.pooled THEN e.prepare_at ELSE '-infinity' END AS since
+) i
 LEFT JOIN LATERAL (
     SELECT (SELECT pg_catalog.count(*) FROM vm_anomaly x
             WHERE x.child OPERATOR(pg_catalog.=) e.child AND x.resolved_at IS NULL
-            AND x.last_seen_at OPERATOR(pg_catalog.>=) e.prepare_at) AS anomalies,
+            AND x.last_seen_at OPERATOR(pg_catalog.>=) i.since) AS anomalies,
         (SELECT pg_catalog.count(*) FROM vm_quarantine q
             WHERE q.child OPERATOR(pg_catalog.=) e.child AND q.settled_at IS NULL
             AND q.operation OPERATOR(pg_catalog.<>) 'MOVE'
-            AND q.last_attempt_at OPERATOR(pg_catalog.>=) e.prepare_at) OPERATOR(pg_catalog.+)
+            AND q.last_attempt_at OPERATOR(pg_catalog.>=) i.since) OPERATOR(pg_catalog.+)
         (SELECT pg_catalog.count(*) FROM vm_quarantine q
             WHERE q.child OPERATOR(pg_catalog.=) e.child AND q.settled_at IS NULL
             AND q.operation OPERATOR(pg_catalog.=) 'MOVE'
-            AND q.last_attempt_at OPERATOR(pg_catalog.>=) e.prepare_at) AS quarantine
+            AND q.last_attempt_at OPERATOR(pg_catalog.>=) i.since) AS quarantine
 ) c ON e.child IS NOT NULL
 LEFT JOIN LATERAL (
     SELECT pg_catalog.max(s.last_at) AS last_at FROM vm_feed_seen s
@@ -1352,6 +1356,13 @@ LEFT JOIN LATERAL (
 ) f ON e.child IS NOT NULL
 -- Statistics are lost in a crash.
 CROSS JOIN LATERAL (SELECT f.last_at IS NOT NULL OR o.live OPERATOR(pg_catalog.>) 0 AS written) w
+-- The feed has to begin anew.
+CROSS JOIN LATERAL (
+    SELECT e.feed_start_at IS NULL AND EXISTS (SELECT FROM vm_history y
+        WHERE y.tenant OPERATOR(pg_catalog.=) e.tenant AND y.project OPERATOR(pg_catalog.=) e.project
+        AND y.entity OPERATOR(pg_catalog.=) e.entity AND y.step OPERATOR(pg_catalog.=) 'feed_start_back'
+        AND y.done_at OPERATOR(pg_catalog.>=) p.added_at) AS lost
+) l
 LEFT JOIN LATERAL (
     SELECT y.passed, y.found FROM vm_history y
     WHERE y.tenant OPERATOR(pg_catalog.=) e.tenant AND y.project OPERATOR(pg_catalog.=) e.project
@@ -1367,8 +1378,8 @@ COMMENT ON COLUMN vm_status.step IS 'the last step of the order that is done; NU
 COMMENT ON COLUMN vm_status.next_step IS 'the first that is not, or done; vm_next looks into the child, too';
 COMMENT ON COLUMN vm_status.in_child IS 'rows in the child, as statistics have it; NULL: there is no child';
 COMMENT ON COLUMN vm_status.moved IS 'rows that moved from this child to the parent, since prepare';
-COMMENT ON COLUMN vm_status.anomalies IS 'open anomalies of the child, since prepare';
-COMMENT ON COLUMN vm_status.quarantine IS 'documents and rows in quarantine, since prepare';
+COMMENT ON COLUMN vm_status.anomalies IS 'open anomalies of the child; of a pool''s since prepare';
+COMMENT ON COLUMN vm_status.quarantine IS 'documents and rows in quarantine; of a pool''s child since prepare';
 COMMENT ON COLUMN vm_status.switched_at IS 'when applications were switched over; NULL while they are not';
 COMMENT ON COLUMN vm_status.feed_last_row IS 'when a feed last wrote to the child';
 COMMENT ON COLUMN vm_status.failed_checks IS 'what the latest vm_check_project found, if it did not pass';
@@ -1608,11 +1619,13 @@ project: project
 entity: the entity, and the one a row is about; NULL: all of the project''s
 reason: why; goes to vm_history
 count_written: count what was written since the switch; it may take a while
-lock_timeout_ms: how long to wait for another session that is at work on the project, in milliseconds
+lock_timeout_ms: how long to wait for another session that is at work on the project, in milliseconds; and for a batch
+ of a move at hand, whose rows count as moved if it takes longer
 written_since: rows written to PostgreSQL since the switch, by the watermark; NULL: not counted
 switched_at: when it had been switched
 switched_back_at: when it was switched back
-Errors: 22004 no reason; 22023 no such project or entity; 55P03 another session is at work on it';
+Errors: 22004 no reason; 22023 no such project or entity; 55P03 another session is at work on it; 0A000 outside READ
+ COMMITTED';
 
 --
 -- src/pg/project/preflight.cpp

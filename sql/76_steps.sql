@@ -198,7 +198,7 @@ SELECT vm_drop_check('broken');
 SELECT DISTINCT vm_switch('acme', 'dirty', NULL, 'campaigns are known', quiet_seconds => 0) IS NOT NULL AS switched;
 SELECT step, entity FROM vm_next('acme', 'dirty');
 SELECT vm_record_step('acme', 'dirty', 'feed_stop');
--- Open cases stop it: here, and not those from before prepare.
+-- Open cases stop it: also those from before prepare, but for those of a pool's child.
 INSERT INTO vm_anomaly (child, mapping, _id, kind, incoming) SELECT child, 'voucher', _id, 'late_document', '{}'
     FROM vm_project_entity, unnest('{a,b}'::text[]) _id WHERE project = 'dirty' AND entity = 'vouchers';
 INSERT INTO vm_quarantine (child, mapping, _id, _doc, operation, sqlstate, message, staged_row) SELECT child, 'voucher', 'q', '{}', 'MOVE', '22P02', 'bad', '{}'
@@ -206,6 +206,8 @@ INSERT INTO vm_quarantine (child, mapping, _id, _doc, operation, sqlstate, messa
 INSERT INTO vm_quarantine (child, mapping, _id, _doc, operation, sqlstate, message, quarantined_at, last_attempt_at)
     SELECT child, 'voucher', 'earlier', '{}', 'INSERT', '22P02', 'bad', prepare_at - interval '1 s', prepare_at - interval '1 s'
     FROM vm_project_entity WHERE project = 'dirty' AND entity = 'vouchers';
+SELECT * FROM vm_check_anomalies('acme', 'dirty');
+UPDATE vm_project_entity SET pooled = true WHERE project = 'dirty' AND entity = 'vouchers';
 SELECT * FROM vm_check_anomalies('acme', 'dirty');
 SELECT step, entity, statement, why_not_yet, do_first FROM vm_next('acme', 'dirty') \gx
 SELECT vm_resolve_anomaly(anomaly_id, 'ours') FROM vm_anomaly;

@@ -55,7 +55,7 @@ SELECT a.* FROM unnest(ARRAY['source_check prepare feed_start check', 'source_ch
     'prepare check move switch anomaly_check']) s, status.at(s) a;
 UPDATE vm_parent SET move_active = 'after_switch';
 -- A check that fails later takes its step back; one that passes ends what had failed.
-UPDATE vm_project_entity SET feed_start_at = now(), prepare_at = now() - interval '1 hour' WHERE entity = 'vouchers';
+UPDATE vm_project_entity SET feed_start_at = now(), prepare_at = now() - interval '1 hour', pooled = true WHERE entity = 'vouchers';
 SELECT vm_define_check('odd', 'status.vouchers', 'id = ''3''');
 SELECT count(*) FROM vm_check_project('acme', 'p1', 'vouchers');
 SELECT entity, failed_checks FROM vm_status WHERE project = 'p1';

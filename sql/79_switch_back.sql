@@ -57,6 +57,11 @@ SELECT step, entity FROM vm_next('T', 'P');
 CALL vm_move('"bill_T_P"', quiet => true);
 SELECT entity FROM vm_switch('T', 'P', quiet_seconds => 0);
 
+-- An older snapshot would not show what has moved.
+BEGIN ISOLATION LEVEL REPEATABLE READ;
+SELECT vm_switch_back('T', 'P', reason => 'wrong prices');
+ROLLBACK;
+
 -- The feed was stopped.
 SELECT entity, anomalies, quarantined FROM vm_check_anomalies('T', 'P');
 SELECT vm_record_step('T', 'P', 'feed_stop');
@@ -85,6 +90,9 @@ SELECT entity FROM vm_switch('T', 'P', quiet_seconds => 0);
 SELECT * FROM vm_prepare('T', 'P');
 SELECT step, entity, statement FROM vm_next('T', 'P');
 INSERT INTO "shop_T_P" (_id, _doc) VALUES ('1', '{"id": "1", "deleted": true, "updated_at": 2}'), ('5', '{"id": "5", "updated_at": 2}');
+SELECT vm_check_project('T', 'P', 'shop');
+SELECT step, entity, statement FROM vm_next('T', 'P');
+SELECT vm_record_step('T', 'P', 'feed_start', entity => 'shop');
 SELECT vm_check_project('T', 'P', 'shop');
 SELECT step, entity, statement FROM vm_next('T', 'P');
 SELECT count(*) AS history FROM vm_history;

@@ -141,6 +141,24 @@ like($err, qr/the movers ended before they had begun.*The server's log says why/
 ask(q{GRANT CONNECT ON DATABASE postgres TO PUBLIC});
 
 #
+# Settings that only superusers may set, under a name that no library had claimed in the session
+#
+ask(q{CREATE OR REPLACE FUNCTION shop.region() RETURNS text LANGUAGE sql AS $$ SELECT current_setting('plpgsql.variable_conflict') $$});
+load('name', 1, 2);
+dba("$session SET plpgsql.variable_conflict = 'use_column'; CALL vm_migrate('tenant = ''name''', $whole_way)");
+is(ask(q{SELECT DISTINCT region FROM shop.voucher WHERE id LIKE 'name-%'}), 'error', 'a mover does not let its caller set what he could not');
+load('super', 1, 2);
+ask("$session RESET ROLE; SET plpgsql.variable_conflict = 'use_column'; CALL vm_migrate('tenant = ''super''', $whole_way)");
+is(ask(q{SELECT DISTINCT region FROM shop.voucher WHERE id LIKE 'super-%'}), 'use_column', 'what a superuser has set, it has');
+load('granted', 1, 2);
+ask('GRANT SET ON PARAMETER deadlock_timeout TO vm_owner');
+ask(q{CREATE OR REPLACE FUNCTION shop.region() RETURNS text LANGUAGE sql AS $$ SELECT current_setting('deadlock_timeout') $$});
+dba("$session SET deadlock_timeout = '900ms'; CALL vm_migrate('tenant = ''granted''', $whole_way)");
+is(ask(q{SELECT DISTINCT region FROM shop.voucher WHERE id LIKE 'granted-%'}), '900ms', 'and what he was granted');
+ask('REVOKE SET ON PARAMETER deadlock_timeout FROM vm_owner');
+ask(q{CREATE OR REPLACE FUNCTION shop.region() RETURNS text LANGUAGE sql AS $$ SELECT current_setting('shop.region') $$});
+
+#
 # A step that raises, and locks that are in the way
 #
 ask(q{CREATE TABLE shop.campaign_odd_p1 (id integer); SELECT vm_add_project('odd', 'p1'); SELECT vm_add_project('odd', 'p2')});

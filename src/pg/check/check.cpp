@@ -78,6 +78,7 @@ static void Nothing(DestReceiver*) {}
 
 // One SELECT, its rows handed to a tally.
 struct Reading {
+    Oid role;  // it runs as
     const char* sql;
     bool (*receive)(TupleTableSlot*, DestReceiver*);
     Check** checks;
@@ -96,14 +97,18 @@ static void Read(void* arg) {
     options.read_only = true;  // all of vm_check sees the snapshot of the statement that calls it
     options.dest = &tally.receiver;
     if (SPI_connect() != SPI_OK_CONNECT) elog(ERROR, "SPI_connect failed");
-    int code = SPI_execute_extended(reading->sql, &options);
-    if (code < 0) elog(ERROR, "SPI_execute_extended failed: %s", SPI_result_code_string(code));
+    SPIPlanPtr plan = SPI_prepare_cursor(reading->sql, 0, NULL, CURSOR_OPT_PARALLEL_OK);
+    if (plan == NULL) elog(ERROR, "SPI_prepare failed: %s", SPI_result_code_string(SPI_result));
+    Role saved = EnterRole(reading->role);
+    int code = SPI_execute_plan_extended(plan, &options);
+    LeaveRole(saved);
+    if (code < 0) elog(ERROR, "SPI_execute_plan_extended failed: %s", SPI_result_code_string(code));
     SPI_finish();
 }
 
 // Reads the child once for all conditions. If one fails, which only a row can make it do, each half is read
 // by itself, down to the one at fault.
-static void RunPass(const char* source, bool has_id, Check** checks, int count) {
+static void RunPass(Oid role, const char* source, bool has_id, Check** checks, int count) {
     if (count == 0) return;
     StringInfoData sql;
     initStringInfo(&sql);
@@ -113,22 +118,24 @@ static void RunPass(const char* source, bool has_id, Check** checks, int count) 
     // OFFSET keeps the conditions from being asked again for WHERE; as a bigint it lets workers do it, which
     // hand on only dirty rows.
     appendStringInfo(&sql, "] AS vm_dirty FROM %s OFFSET '0') vm_r WHERE true = ANY (vm_dirty)", source);
-    Reading reading = {sql.data, ReceivePass, checks, count, CurrentMemoryContext};
+    Reading reading = {role, sql.data, ReceivePass, checks, count, CurrentMemoryContext};
     ErrorData* error = RunCaught(Read, &reading);
     if (error == NULL) return;
     if (count == 1) {
         NoteProblem(checks[0], error);
         return;
     }
-    RunPass(source, has_id, checks, count / 2);
-    RunPass(source, has_id, checks + count / 2, count - count / 2);
+    RunPass(role, source, has_id, checks, count / 2);
+    RunPass(role, source, has_id, checks + count / 2, count - count / 2);
 }
 
-static void RunQuery(Oid schema, Check* check, const char* sql) {
-    Reading reading = {sql, ReceiveQuery, &check, 1, CurrentMemoryContext};
+static void RunQuery(Oid schema, Check* check, const char* sql, Oid role) {
+    Reading reading = {
+        check->stored ? role : GetUserId(), sql, ReceiveQuery, &check, 1, CurrentMemoryContext};
     ErrorData* error;
     if (check->as_owner) {
         AsOwner owner = EnterAsOwner(schema);
+        reading.role = GetUserId();
         error = RunCaught(Read, &reading);
         LeaveAsOwner(owner);
     } else {
@@ -137,13 +144,14 @@ static void RunQuery(Oid schema, Check* check, const char* sql) {
     if (error != NULL) NoteProblem(check, error);
 }
 
-static void RunQueries(Oid schema, List* checks) {
+static void RunQueries(Oid schema, List* checks, Oid role) {
     ListCell* cell;
     foreach (cell, checks) {
         Check* check = (Check*)lfirst(cell);
-        if (check->probe != NULL) RunQuery(schema, check, check->probe);
+        if (check->probe != NULL) RunQuery(schema, check, check->probe, role);
         bool wanted = check->probe == NULL || check->rows > 0;
-        if (check->query != NULL && check->problem == NULL && wanted) RunQuery(schema, check, check->query);
+        if (check->query != NULL && check->problem == NULL && wanted)
+            RunQuery(schema, check, check->query, role);
     }
 }
 
@@ -244,7 +252,7 @@ static void Put(ReturnSetInfo* result, Check* check) {
 }
 
 // Runs the conditions of the rules that fit the child; returns the checks without those that do not.
-static List* RunRules(List* rules, Oid schema, Relation rel, char* mapping) {
+static List* RunRules(List* rules, Oid schema, Relation rel, char* mapping, Oid role) {
     char* watermark = NULL;
     if (mapping != NULL) {
         CompiledMapping* compiled = CompileMapping(schema, mapping, rel, NULL, -1, CurrentMemoryContext);
@@ -266,7 +274,7 @@ static List* RunRules(List* rules, Oid schema, Relation rel, char* mapping) {
         else
             asked[count++] = check;
     }
-    RunPass(source, get_attnum(RelationGetRelid(rel), "_id") != InvalidAttrNumber, asked, count);
+    RunPass(role, source, get_attnum(RelationGetRelid(rel), "_id") != InvalidAttrNumber, asked, count);
     return fitting;
 }
 
@@ -286,12 +294,13 @@ Datum vm_check(PG_FUNCTION_ARGS) {
     Sealed sealed = Seal();
     Oid parent = ParentOf(schema, child);
     char* mapping = MappingOfChild(schema, rel, NULL, NULL);
+    Oid role = RoleOfConditions(child, parent);
 
-    List* checks = RunRules(ReadRules(schema, mapping, parent), schema, rel, mapping);
+    List* checks = RunRules(ReadRules(schema, mapping, parent), schema, rel, mapping, role);
     List* queries = AppendKeyChecks(NIL, rel, parent);
     queries = AppendReferenceChecks(queries, schema, rel, parent);
     queries = AppendOpenCases(queries, schema, child);
-    RunQueries(schema, queries);
+    RunQueries(schema, queries, role);
     Unseal(sealed);
     relation_close(rel, AccessShareLock);
 

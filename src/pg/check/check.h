@@ -18,6 +18,7 @@ struct Check {
     char* probe;    // asked before it: the same from indexes alone, which may count too many rows, but never
                     // too few
     bool as_owner;  // the query is the extension's own, on its tables
+    bool stored;    // somebody's condition is in it
 
     int64 rows;
     int nids;

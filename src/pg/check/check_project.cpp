@@ -138,15 +138,6 @@ static void RequireFeeds(const ProjectKey* key, List* entities, const char* aske
                 Step::FeedStart);
 }
 
-static void RequireChildren(const ProjectKey* key, Step step, List* entities, const char* asked) {
-    ListCell* cell;
-    foreach (cell, entities) {
-        ProjectEntity* entity = (ProjectEntity*)lfirst(cell);
-        if (!HasChild(entity)) entity->done[(int)Step::Prepare] = false;
-    }
-    RequireStep(key, step, entities, asked, Step::Prepare);
-}
-
 // Errors first, then in the order of the entities.
 static void PutFindings(ReturnSetInfo* result, List* findings) {
     static const char* const severities[] = {"error", "warning", "info"};
@@ -209,7 +200,7 @@ Datum vm_check_project(PG_FUNCTION_ARGS) {
     return (Datum)0;
 }
 
-// vm_check_anomalies(tenant, project) → (entity, child, anomalies, quarantined): open cases since prepare, of
+// vm_check_anomalies(tenant, project) → (entity, child, anomalies, quarantined): open cases of
 // each child. Errors: no such project (22023), nothing is switched (55000).
 Datum vm_check_anomalies(PG_FUNCTION_ARGS) {
     RequireArguments(fcinfo, 2);

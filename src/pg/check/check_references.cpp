@@ -130,6 +130,13 @@ static Pairing PairingOf(const Reference* reference, Relation index) {
     return pairing;
 }
 
+// False if a table that is to be read, as the queries will lock it, has been dropped meanwhile.
+static bool Stays(Oid table) {
+    Relation rel = try_relation_open(table, AccessShareLock);
+    if (rel != NULL) relation_close(rel, NoLock);
+    return rel != NULL;
+}
+
 // Children that the parent's name does not reach: those of a partitioned parent.
 static List* ChildrenApart(Oid schema, Oid parent) {
     List* children = NIL;
@@ -147,7 +154,8 @@ static List* ChildrenApart(Oid schema, Oid parent) {
     int count;
     deconstruct_array(DatumGetArrayTypeP(result.value[0]), OIDOID, sizeof(Oid), true, TYPALIGN_INT, &oids,
                       NULL, &count);
-    for (int i = 0; i < count; i++) children = lappend_oid(children, DatumGetObjectId(oids[i]));
+    for (int i = 0; i < count; i++)
+        if (Stays(DatumGetObjectId(oids[i]))) children = lappend_oid(children, DatumGetObjectId(oids[i]));
     return children;
 }
 
@@ -200,7 +208,7 @@ static OtherRows RowsOfOther(Oid schema, Relation child, Oid parent, const char*
     // Read by the parent's name, a child's rows are under the parent's policies; read apart, under its own.
     if (!result.found || HasPolicies(parent)) return rows;
     List* sibling = NIL;
-    if (!result.null[0]) {
+    if (!result.null[0] && Stays(DatumGetObjectId(result.value[0]))) {
         Oid oid = DatumGetObjectId(result.value[0]);
         if (pg_class_aclcheck(oid, GetUserId(), ACL_SELECT) != ACLCHECK_OK || HasPolicies(oid)) return rows;
         sibling = list_make1_oid(oid);
@@ -267,6 +275,7 @@ static char* CountedSql(Oid schema, const Reference* reference, Check* check) {
     Relation rel = relation_open(reference->from, AccessShareLock);
     ErrorData* error = TryCondition(schema, reference->counted, rel, ConditionSource(rel, NULL, false), &sql);
     relation_close(rel, NoLock);
+    check->stored = !reference->shipped;
     if (error == NULL) return sql;
     if (!reference->shipped || error->sqlerrcode != ERRCODE_UNDEFINED_COLUMN) NoteProblem(check, error);
     return NULL;

@@ -154,6 +154,13 @@ static void MakeTable(const NewChild* wanted, const char* child, const char* par
     CopyIndexes(wanted->parent, child);
 }
 
+// He reads its rows by the parent's name anyway; by its own, conditions can be asked with his rights.
+static void LetParentsOwnerRead(Oid parent, const char* child) {
+    Oid owner = OwnerOf(parent);
+    if (owner == GetUserId()) return;
+    Run(psprintf("GRANT SELECT ON %s TO %s", child, quote_identifier(GetUserNameFromId(owner, false))));
+}
+
 static void MakeTrigger(const NewChild* wanted, const char* child, const char* parent) {
     const char* mapping = quote_literal_cstr(wanted->mapping);
     char* args = wanted->tenant ? psprintf("%s, %s, %s", mapping, quote_literal_cstr(wanted->tenant),
@@ -189,6 +196,7 @@ Oid MakeChild(const NewChild* wanted) {
     if (SPI_connect() != SPI_OK_CONNECT) elog(ERROR, "SPI_connect failed");
     MakeTable(wanted, child, parent, partitioned);
     MakeTrigger(wanted, child, parent);
+    LetParentsOwnerRead(wanted->parent, child);
     SPI_finish();
     LeaveSafePath(path);
     Oid made = get_relname_relid(wanted->name, schema);

@@ -16,6 +16,8 @@ struct MigrateRun {
     char* role;       // whose rights it has; NULL: those of the session's user
     Datum* settings;  // texts, name=value: what the caller has set in his session
     int nsettings;
+    Datum* privileged_settings;  // of what took a right to set
+    int nprivileged;
 };
 
 // A project that a mover has taken.

@@ -54,14 +54,19 @@ static void End(void) {
     QueryCancelPending = false;
 }
 
-// What the caller has set in his session, whoever may set it: he has done so.
-static void TakeOver(const MigrateRun* run) {
-    for (int i = 0; i < run->nsettings; i++) {
-        char* name = TextDatumGetCString(run->settings[i]);
+static void Set(const Datum* settings, int count, GucContext context) {
+    for (int i = 0; i < count; i++) {
+        char* name = TextDatumGetCString(settings[i]);
         char* value = strchr(name, '=');
         *value++ = '\0';
-        SetConfigOption(name, value, PGC_SUSET, PGC_S_SESSION);
+        SetConfigOption(name, value, context, PGC_S_SESSION);
     }
+}
+
+// What the caller has set in his session: with a right where it took one, for he had it.
+static void TakeOver(const MigrateRun* run) {
+    Set(run->settings, run->nsettings, PGC_USERSET);
+    Set(run->privileged_settings, run->nprivileged, PGC_SUSET);
     // The steps look at what others have done meanwhile.
     SetConfigOption("default_transaction_isolation", "read committed", PGC_USERSET, PGC_S_SESSION);
     if (run->role != NULL) SetConfigOption("role", run->role, PGC_SUSET, PGC_S_OVERRIDE);

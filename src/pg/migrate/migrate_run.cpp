@@ -36,15 +36,22 @@ static bool IsTakenOver(const struct config_generic* setting) {
     return true;
 }
 
-// What SET and the client have set in this session, name=value. Not within a safe path, which is such a
-// setting.
-static SqlArg SessionSettings(void) {
+// Whether it took a right to set it. A name that no library has claimed anybody may set; one that does
+// later on may have it set by superusers only, and has to know then who it was.
+static bool TookRight(const struct config_generic* setting) {
+    bool superuser = setting->scontext == PGC_SUSET || setting->scontext == PGC_SU_BACKEND;
+    return setting->context == PGC_SUSET || ((setting->flags & GUC_CUSTOM_PLACEHOLDER) && superuser);
+}
+
+// What SET and the client have set in this session, name=value: that which took a right, or that which did
+// not. Not within a safe path, which is such a setting.
+static SqlArg SessionSettings(bool took_right) {
     int n;
     struct config_generic** all = ConfigVariables(&n);
     Datum* texts = (Datum*)palloc(sizeof(Datum) * n);
     int count = 0;
     for (int i = 0; i < n; i++)
-        if (IsTakenOver(all[i]))
+        if (IsTakenOver(all[i]) && TookRight(all[i]) == took_right)
             texts[count++] = CStringGetTextDatum(
                 psprintf("%s=%s", all[i]->name, GetConfigOption(all[i]->name, false, false)));
     ArrayType* array = construct_array(texts, count, TEXTOID, -1, false, TYPALIGN_INT);
@@ -61,13 +68,14 @@ int64 NewRun(FunctionCallInfo fcinfo, Oid schema) {
                      {NUMERICOID, PG_GETARG_DATUM(6), false},
                      {BOOLOID, PG_GETARG_DATUM(7), false},
                      TextArg(RoleOrNull()),
-                     SessionSettings(),
+                     SessionSettings(false),
+                     SessionSettings(true),
                      TextArg(GetUserNameFromId(GetUserId(), false))};
     AsOwner owner = EnterAsOwner(schema);
     SqlResult row =
         RunSql(psprintf("INSERT INTO %s (filter, movers, source_checked, feed_started, feed_stopped, finish, "
-                        "quiet_seconds, whole, role, settings, started_by) VALUES ($1, $2, $3, $4, $5, $6, "
-                        "$7, $8, $9, $10, $11) RETURNING run_id",
+                        "quiet_seconds, whole, role, settings, privileged_settings, started_by) VALUES ($1, "
+                        "$2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) RETURNING run_id",
                         ExtensionName(schema, "vm_migrate_run")),
                args, lengthof(args), 1);
     LeaveAsOwner(owner);
@@ -197,9 +205,9 @@ MigrateRun ReadRun(Oid schema, int64 run_id) {
     AsOwner owner = EnterAsOwner(schema);
     SqlResult row =
         RunSql(psprintf("SELECT source_checked, feed_started, feed_stopped, quiet_seconds::text, role, "
-                        "settings, finish, whole FROM %s WHERE run_id = $1",
+                        "settings, privileged_settings, finish, whole FROM %s WHERE run_id = $1",
                         ExtensionName(schema, "vm_migrate_run")),
-               args, 1, 8);
+               args, 1, 9);
     LeaveAsOwner(owner);
     if (!row.found) elog(ERROR, "run " INT64_FORMAT " is not on record", run_id);
     MigrateRun run = {};
@@ -212,8 +220,10 @@ MigrateRun ReadRun(Oid schema, int64 run_id) {
     run.role = TextOrNull(&row, 4);
     deconstruct_array(DatumGetArrayTypeP(row.value[5]), TEXTOID, -1, false, TYPALIGN_INT, &run.settings, NULL,
                       &run.nsettings);
-    run.finish = DatumGetBool(row.value[6]);
-    run.whole = DatumGetBool(row.value[7]);
+    deconstruct_array(DatumGetArrayTypeP(row.value[6]), TEXTOID, -1, false, TYPALIGN_INT,
+                      &run.privileged_settings, NULL, &run.nprivileged);
+    run.finish = DatumGetBool(row.value[7]);
+    run.whole = DatumGetBool(row.value[8]);
     return run;
 }
 

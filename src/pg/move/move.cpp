@@ -103,7 +103,7 @@ Datum vm_move_batch(PG_FUNCTION_ARGS) {
         if (!batch.dry_run_done) ReThrowError(error);
     } else {
         CheckMovesTurn(batch.target);
-        OpenTarget(&batch.target);
+        OpenInTurn(&batch.target);
         RunBatch(&batch, false);
         if (!batch.remaining) RecordMoveDone(batch.target, &batch.counts);
         CloseTarget(batch.target);

@@ -24,9 +24,13 @@ bool MoveLockIsFree(MoveLockOn what, uint32 first, uint32 second) {
     return true;
 }
 
+void LockMove(MoveLockOn what, uint32 first, bool shared) {
+    LOCKTAG tag = TagOf(what, first, 0);
+    (void)LockAcquire(&tag, shared ? ShareLock : ExclusiveLock, false, false);
+}
+
 void ShareMove(MoveLockOn what) {
-    LOCKTAG tag = TagOf(what, 0, 0);
-    (void)LockAcquire(&tag, ShareLock, false, false);
+    LockMove(what, 0, true);
 }
 
 void UnshareMove(MoveLockOn what) {

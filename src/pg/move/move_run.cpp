@@ -128,13 +128,6 @@ static void Estimate(MoveRun* run, int64 rows) {
     if (passed > 0.02) progress->estimated = (int64)(run->first_round_rows / passed);
 }
 
-// A pool's child may serve another project by now.
-static void OpenInTurn(MoveRun* run) {
-    uint64 generation = run->target->generation;
-    OpenTarget(&run->target);
-    if (run->target->generation != generation) CheckMovesTurn(run->target);
-}
-
 static void Batch(MoveRun* run) {
     MoveProgress* progress = &run->progress;
     TimestampTz began = Now();
@@ -146,7 +139,7 @@ static void Batch(MoveRun* run) {
                             0, false);
     // At the commit, which is this batch's own, no row could be blamed.
     RunSql("SET CONSTRAINTS ALL IMMEDIATE", NULL, 0, 0);
-    OpenInTurn(run);
+    OpenInTurn(&run->target);
     MoveCounts counts = {};
     bool more;
     progress->batch_size = ThrottleBatch(&run->throttle, run->pace.batch());
@@ -181,7 +174,7 @@ static void Batch(MoveRun* run) {
 // A step of its own: its place is not lost with a batch that is undone.
 static void BeginScanning(MoveRun* run) {
     int nest = LimitLockWaits(run);
-    OpenInTurn(run);
+    OpenInTurn(&run->target);
     run->scan = BeginScan(run->target, true);
     run->scanning = true;
     CloseTarget(run->target);

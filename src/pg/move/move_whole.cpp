@@ -143,7 +143,7 @@ Datum vm_move_whole(PG_FUNCTION_ARGS) {
     // Before anything is locked; what begins later is looked at again in the end.
     if (wait) RequireSnapshotsEnded(target, GetCurrentTimestamp() + wait_us);
     LockAgainstWriters(target);
-    OpenTarget(&target);
+    OpenInTurn(&target);
     SafePath path = EnterSafePath();
     CheckFit(target);
     LeaveSafePath(path);

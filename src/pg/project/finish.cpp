@@ -8,7 +8,7 @@
 #include "pg/child/child_rows.h"
 #include "pg/child/drop_child.h"
 #include "pg/move/move_lock.h"
-#include "pg/project/project.h"
+#include "pg/project/step.h"
 #include "pg/server/tables.h"
 
 extern "C" {
@@ -39,6 +39,7 @@ static bool Stands(Oid table) {
 }
 
 static void RequireSteps(const Finish* work, const ProjectEntity* entity) {
+    ProjectKey key = {work->schema, work->tenant, work->project};
     const char* tenant = quote_literal_cstr(work->tenant);
     const char* project = quote_literal_cstr(work->project);
     const char* name = entity->parent.entity;
@@ -48,6 +49,7 @@ static void RequireSteps(const Finish* work, const ProjectEntity* entity) {
                                work->project, work->tenant),
                         errhint("SELECT * FROM %s(%s, %s, %s);", ExtensionName(work->schema, "vm_switch"),
                                 tenant, project, quote_literal_cstr(name))));
+    RequireFeedBegun(&key, Step::Finish, entity);
     if (!entity->done[(int)Step::FeedStop])
         ereport(ERROR,
                 (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
@@ -59,7 +61,7 @@ static void RequireSteps(const Finish* work, const ProjectEntity* entity) {
 }
 
 // What the extension's tables have open of a child. Of a pool's child what is older than its project is not
-// the project's.
+// the project's. vm_status counts the same.
 struct Open {
     int64 quarantined;
     int64 anomalies;
@@ -72,9 +74,9 @@ static Open CountOpen(Oid schema, Oid child) {
     SqlResult counts = RunSql(
         psprintf(
             "SELECT (SELECT count(*) FROM %s WHERE child = $1 AND settled_at IS NULL AND operation <> "
-            "'MOVE' AND quarantined_at >= s.since) + (SELECT count(*) FROM %s WHERE child = $1 AND "
-            "settled_at IS NULL AND operation = 'MOVE' AND quarantined_at >= s.since), (SELECT count(*) "
-            "FROM %s WHERE child = $1 AND resolved_at IS NULL AND detected_at >= s.since), (SELECT "
+            "'MOVE' AND last_attempt_at >= s.since) + (SELECT count(*) FROM %s WHERE child = $1 AND "
+            "settled_at IS NULL AND operation = 'MOVE' AND last_attempt_at >= s.since), (SELECT count(*) "
+            "FROM %s WHERE child = $1 AND resolved_at IS NULL AND last_seen_at >= s.since), (SELECT "
             "count(*) FROM %s WHERE child = $1 AND ended_at IS NULL AND state IN ('running', 'waiting')) "
             "FROM (SELECT coalesce(max(prepare_at) FILTER (WHERE pooled), '-infinity') AS since FROM %s "
             "WHERE child = $1) s",

@@ -1,6 +1,9 @@
 #include "pg/project/move_project.h"
 
+#include "pg/child/child_lock.h"
+#include "pg/move/move_lock.h"
 #include "pg/project/project.h"
+#include "pg/server/caught.h"
 #include "pg/server/tables.h"
 
 // What the registry says of a child.
@@ -39,8 +42,15 @@ static bool MovesClosed(const MoveTarget* target, const Turn* turn) {
            strcmp(turn->closed, target->options.filter) == 0;
 }
 
+// A row lock on the registry would do the same, but each step on record would wait for batches at work, two
+// movers that record theirs for each other, and each batch would write to that row.
+static void HoldTurn(Oid child) {
+    LockMove(MoveLockOn::Turn, child, true);
+}
+
 void CheckMovesTurn(const MoveTarget* target) {
     Turn turn;
+    HoldTurn(target->child_oid);
     if (!TurnOf(target, &turn) || turn.switched || turn.before_switch || MovesClosed(target, &turn)) return;
     char* next = psprintf("SELECT * FROM %s(%s, %s, %s);", ExtensionName(target->schema, "vm_switch"),
                           quote_literal_cstr(turn.tenant), quote_literal_cstr(turn.project),
@@ -54,6 +64,38 @@ void CheckMovesTurn(const MoveTarget* target) {
              turn.closed ? errhint("First: %s Until then move what is closed: filter => %s.", next,
                                    quote_literal_cstr(turn.closed))
                          : errhint("First: %s", next)));
+}
+
+// A pool's child may serve another project by now, or its project be switched back, which is sent to all
+// before the turn is free.
+void OpenInTurn(MoveTarget** target) {
+    uint64 generation = (*target)->generation;
+    HoldTurn((*target)->child_oid);
+    OpenTarget(target);
+    if ((*target)->generation != generation) CheckMovesTurn(*target);
+}
+
+struct Taking {
+    Oid child;
+    int64 timeout_us;
+    bool taken;
+};
+
+static void TakeTurn(void* arg) {
+    LockMove(MoveLockOn::Turn, *(Oid*)arg, false);
+}
+
+static void TryTakeTurn(void* arg) {
+    Taking* taking = (Taking*)arg;
+    taking->taken = WithinTimeout(TakeTurn, &taking->child, taking->timeout_us);
+}
+
+bool StopMoves(Oid child, int64 timeout_us) {
+    Taking taking = {child, timeout_us, false};
+    ErrorData* error = RunCaught(TryTakeTurn, &taking);
+    // vm_move_whole waits for the snapshots of others, this one's among them.
+    if (error != NULL && error->sqlerrcode != ERRCODE_T_R_DEADLOCK_DETECTED) ReThrowError(error);
+    return error == NULL && taking.taken;
 }
 
 void RecordMoveDone(const MoveTarget* target, const MoveCounts* counts) {

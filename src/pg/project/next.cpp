@@ -34,8 +34,7 @@ static List* WithStep(List* plan, Step step, bool after_switch, const ProjectEnt
 // Rows that come after a move and before the switch are still in the child then.
 static bool MovesAfterSwitch(const ProjectEntity* entity) {
     if (!entity->parent.active_before_switch) return true;
-    return entity->done[(int)Step::Switch] && HasChild(entity) &&
-           ChildHas(entity->child, "true") == Known::Yes;
+    return entity->done[(int)Step::Switch] && HasChild(entity) && ChildHas(entity, "true") == Known::Yes;
 }
 
 static List* PlanOf(List* entities) {
@@ -68,7 +67,7 @@ static bool Recorded(const ProjectEntity* entity, Step step) {
 
 // By what is in the child if that can be seen, else by the record.
 static bool NoneLeft(const ProjectEntity* entity, const char* condition, bool recorded) {
-    Known left = ChildHas(entity->child, condition);
+    Known left = ChildHas(entity, condition);
     return left == Known::Unknown ? recorded : left == Known::No;
 }
 
@@ -76,10 +75,12 @@ static bool IsDone(const ProjectKey* key, const Planned* planned, const ProjectE
     Step step = planned->step;
     bool recorded = Recorded(entity, step);
     if (Recorded(entity, Step::Finish)) return true;
+    // Switched or not: without them rows may be nowhere.
+    if (step == Step::Prepare) return recorded && HasChild(entity);
+    if (step == Step::FeedStart && FeedWasLost(key->schema, key->tenant, key->project, entity)) return false;
     // A switch against what was found overrides what comes before it.
     if (!planned->after_switch && Recorded(entity, Step::Switch)) return true;
     switch (step) {
-        case Step::Prepare: return recorded && HasChild(entity);
         case Step::FeedStart: return recorded || FeedIsSeen(key, entity) == Known::Yes;
         case Step::MoveClosed:
             // Rows without a document do not move.
@@ -123,8 +124,7 @@ static char* MoveUnderWay(Oid schema, const ProjectEntity* entity) {
 
 // Rows that a move leaves where they are, or NULL if there are others.
 static char* HalfRows(const ProjectEntity* entity, const EntityFacts* facts) {
-    if (ChildHas(entity->child, "_doc IS NULL") != Known::Yes ||
-        ChildHas(entity->child, "_doc IS NOT NULL") != Known::No)
+    if (ChildHas(entity, "_doc IS NULL") != Known::Yes || ChildHas(entity, "_doc IS NOT NULL") != Known::No)
         return NULL;
     SafePath path = EnterSafePath();
     SqlResult count =
@@ -277,6 +277,20 @@ static Answer NextOf(const ProjectKey* key, List* entities) {
     return answer;
 }
 
+// Children that go while they are waited for take the record with them: it is read again.
+static List* EntitiesThatStay(const ProjectKey* key) {
+    for (;;) {
+        List* entities = ProjectEntities(key->schema, key->tenant, key->project, NULL, false);
+        bool stay = true;
+        ListCell* cell;
+        foreach (cell, entities) {
+            const ProjectEntity* entity = (const ProjectEntity*)lfirst(cell);
+            stay &= !IsNamed(entity) || HasChild(entity);
+        }
+        if (stay) return entities;
+    }
+}
+
 extern "C" {
 
 // vm_next(tenant, project) → (step_number, steps, step, entity, statement, why_not_yet, do_first), one row.
@@ -290,7 +304,7 @@ Datum vm_next(PG_FUNCTION_ARGS) {
         elog(ERROR, "return type must be a row type");
     ProjectKey key = {ExtensionSchema(fcinfo), text_to_cstring(PG_GETARG_TEXT_PP(0)),
                       text_to_cstring(PG_GETARG_TEXT_PP(1))};
-    Answer answer = NextOf(&key, ProjectEntities(key.schema, key.tenant, key.project, NULL, false));
+    Answer answer = NextOf(&key, EntitiesThatStay(&key));
     const char* texts[] = {answer.step, answer.entity, answer.statement, answer.why_not_yet, answer.do_first};
     Datum values[2 + lengthof(texts)] = {Int32GetDatum(answer.number), Int32GetDatum(answer.steps)};
     bool nulls[2 + lengthof(texts)] = {answer.number == 0, answer.number == 0};

@@ -6,6 +6,7 @@
 #include "pg/child/child_lock.h"
 #include "pg/child/make_child.h"
 #include "pg/mapping/plan_cache.h"
+#include "pg/move/move_target.h"
 #include "pg/server/tables.h"
 
 extern "C" {
@@ -150,6 +151,20 @@ static void CheckMapping(Oid schema, const char* mapping, Relation rel) {
     MemoryContextDelete(compiled->context);
 }
 
+// It may still get one: before the switch, which asks for it.
+static void WarnWithoutKey(Relation rel) {
+    SafePath path = EnterSafePath();
+    Oid key = FindKeyIndex(RelationGetRelid(rel));
+    LeaveSafePath(path);
+    if (OidIsValid(key)) return;
+    ereport(WARNING,
+            (errmsg("table %s has no primary key or unique index to move by",
+                    QualifiedName(RelationGetRelid(rel))),
+             errdetail("Without one nothing says which rows of child and parent are the same. Its rows "
+                       "cannot be moved, and projects are not switched."),
+             errhint("Give it a primary key, or a unique index on NOT NULL columns that are no identity.")));
+}
+
 static void CheckChange(Oid schema, const Parent* old, Oid parent, const char* mapping) {
     if (old->parent != parent) RequireNoChildren(schema, old, false, "its parent cannot be another table");
     if (strcmp(old->mapping, mapping) != 0)
@@ -194,6 +209,7 @@ Datum vm_register_parent(PG_FUNCTION_ARGS) {
                         errmsg("table %s cannot be a parent", RelationGetRelationName(rel)),
                         errdetail("It is a temporary table, which no other session sees.")));
     CheckMapping(schema, mapping, rel);
+    WarnWithoutKey(rel);
     CheckMoveActive(entity, move_active);
     char* closed = ClosedOf(entity, TextArgument(fcinfo, 3), rel);
     char* collection = PG_ARGISNULL(6) ? psprintf("%s-{tenant}-{project}", RelationGetRelationName(rel))

@@ -118,11 +118,13 @@ static Oid FindMade(const Preparation* work, const Parent* parent, char** name) 
     }
 }
 
-// The child was dropped by hand. What was done with it does not count for the next.
+// The child was dropped by hand. What was done with it does not count for the next. Of one that was switched
+// the feed was at work, whether its start was recorded or not.
 static void ForgetLost(const Preparation* work, const ProjectEntity* entity) {
     const char* name = entity->parent.entity;
+    bool fed = entity->done[(int)Step::FeedStart] || entity->done[(int)Step::Switch];
     for (int i = (int)Step::FeedStart; i <= (int)Step::Finish; i++)
-        if (entity->done[i] && (Step)i != Step::Switch)
+        if ((Step)i == Step::FeedStart ? fed : entity->done[i] && (Step)i != Step::Switch)
             TakeBackStep(work->schema, work->tenant, work->project, name, (Step)i, "its child was dropped");
     SqlArg args[] = {OidArg(REGCLASSOID, entity->child)};
     AsOwner owner = EnterAsOwner(work->schema);

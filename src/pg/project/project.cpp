@@ -178,7 +178,7 @@ static bool HasMovedSince(Oid schema, const SqlArg* args) {
 }
 
 const char* TakeBackSwitch(Oid schema, const char* tenant, const char* project, const ProjectEntity* entity,
-                           const char* reason) {
+                           const char* reason, bool moving) {
     const char* name = entity->parent.entity;
     SqlArg args[] = {TextArg(tenant), TextArg(project), TextArg(name)};
     const char* lost = NULL;
@@ -188,7 +188,7 @@ const char* TakeBackSwitch(Oid schema, const char* tenant, const char* project, 
         lost = "It was finished, and the feed has no child to write to.";
     else if (entity->done[(int)Step::FeedStop])
         lost = "It was stopped, and what is written to MongoDB does not arrive.";
-    else if (HasMovedSince(schema, args))
+    else if (moving || HasMovedSince(schema, args))
         lost =
             "Rows have moved since the switch, and a change of their documents does not find them in the "
             "child.";
@@ -215,10 +215,10 @@ bool FeedWasLost(Oid schema, const char* tenant, const char* project, const Proj
     SqlArg args[] = {TextArg(tenant), TextArg(project), TextArg(entity->parent.entity)};
     AsOwner owner = EnterAsOwner(schema);
     bool lost =
-        RunSql(psprintf("SELECT true FROM %s e JOIN %s h USING (tenant, project, entity) WHERE tenant = $1 "
-                        "AND project = $2 AND entity = $3 AND h.step = 'feed_start_back' AND h.done_at > "
-                        "e.prepare_at LIMIT 1",
-                        ExtensionName(schema, "vm_project_entity"), ExtensionName(schema, "vm_history")),
+        RunSql(psprintf("SELECT true FROM %s p JOIN %s h USING (tenant, project) WHERE tenant = $1 AND "
+                        "project = $2 AND h.entity = $3 AND h.step = 'feed_start_back' AND h.done_at >= "
+                        "p.added_at LIMIT 1",
+                        ExtensionName(schema, "vm_project"), ExtensionName(schema, "vm_history")),
                args, 3, 1)
             .found;
     LeaveAsOwner(owner);

@@ -55,10 +55,11 @@ void TakeBackStep(Oid schema, const char* tenant, const char* project, const cha
 
 // The same for the switch, and with it for what comes after it; an entity that was finished begins anew with
 // prepare. If the feed cannot go on where it is, the
-// start of the feed is taken back too, and why is returned; else NULL. Movers at work stop.
+// start of the feed is taken back too, and why is returned; else NULL. Movers at work stop. moving: rows may
+// be moving now, else none does until the transaction's end (see StopMoves).
 const char* TakeBackSwitch(Oid schema, const char* tenant, const char* project, const ProjectEntity* entity,
-                           const char* reason);
+                           const char* reason, bool moving);
 
-// Whether the start of the feed was taken back of this child: that a feed has written to it says nothing
-// then.
+// Whether the start of the feed was taken back, and none is on record since: that a feed has written to the
+// child, this one or another, says nothing then.
 bool FeedWasLost(Oid schema, const char* tenant, const char* project, const ProjectEntity* entity);

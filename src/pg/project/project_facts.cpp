@@ -33,34 +33,56 @@ char* OpenCasesOf(const EntityFacts* facts) {
 }
 
 struct Question {
-    Oid child;
+    const ProjectEntity* entity;
     const char* condition;
     bool yes;
 };
 
 static void Ask(void* arg) {
     Question* question = (Question*)arg;
+    const ProjectEntity* entity = question->entity;
+    char* sql = psprintf("SELECT true FROM ONLY %s WHERE (%s\n) LIMIT 1", QualifiedName(entity->child),
+                         question->condition);
     Sealed sealed = Seal();
-    question->yes = RunSql(psprintf("SELECT true FROM ONLY %s WHERE (%s\n) LIMIT 1",
-                                    QualifiedName(question->child), question->condition),
-                           NULL, 0, 1)
-                        .found;
+    question->yes = HasRowAs(RoleOfConditions(entity->child, entity->parent.parent), sql);
     Unseal(sealed);
 }
 
-Known ChildHas(Oid child, const char* condition) {
-    Question question = {child, condition, false};
+Known ChildHas(const ProjectEntity* entity, const char* condition) {
+    Question question = {entity, condition, false};
     if (RunCaught(Ask, &question) != NULL) return Known::Unknown;
     return question.yes ? Known::Yes : Known::No;
 }
 
-bool HasChild(const ProjectEntity* entity) {
+struct Hold {
+    Oid child;
+    bool there;
+};
+
+// Who may not read it has no lock on it for longer than this.
+static void HoldChild(void* arg) {
+    Hold* hold = (Hold*)arg;
+    Relation rel = try_relation_open(hold->child, AccessShareLock);
+    hold->there = rel != NULL;
+    if (rel == NULL) return;
+    bool reads = pg_class_aclcheck(hold->child, GetUserId(), ACL_SELECT) == ACLCHECK_OK;
+    relation_close(rel, reads ? NoLock : AccessShareLock);
+}
+
+bool IsNamed(const ProjectEntity* entity) {
     return OidIsValid(entity->child) && get_rel_name(entity->child) != NULL;
+}
+
+bool HasChild(const ProjectEntity* entity) {
+    if (!IsNamed(entity)) return false;
+    Hold hold = {entity->child, false};
+    // Whoever has locked it for longer than the caller waits may drop it, or not.
+    return RunCaught(HoldChild, &hold) == NULL ? hold.there : IsNamed(entity);
 }
 
 Known FeedIsSeen(const ProjectKey* key, const ProjectEntity* entity) {
     if (FeedWasLost(key->schema, key->tenant, key->project, entity)) return Known::No;
     EntityFacts facts = FactsOf(key, entity);
     if (facts.feed_at != 0 || facts.quarantined > 0) return Known::Yes;
-    return ChildHas(entity->child, "true");
+    return ChildHas(entity, "true");
 }

@@ -5,7 +5,7 @@
 
 // As vm_status has it.
 struct EntityFacts {
-    int64 anomalies;      // open, since prepare
+    int64 anomalies;      // open; of a pool's child since prepare
     int64 quarantined;    // the same
     char* failed_checks;  // what the latest check found, if it did not pass; or NULL
     TimestampTz feed_at;  // when the feed last wrote, or 0
@@ -17,12 +17,15 @@ char* OpenCasesOf(const EntityFacts* facts);
 
 enum class Known { No, Yes, Unknown };
 
-// Whether the child itself has a row for which the condition is true, asked as the caller. Unknown: the
+// Whether the child itself has a row for which the condition is true; see RoleOfConditions. Unknown: the
 // caller may not read it, or the condition cannot be asked.
-Known ChildHas(Oid child, const char* condition);
+Known ChildHas(const ProjectEntity* entity, const char* condition);
 
-// Whether the child is there: it may have been dropped by hand.
+// Whether the child is there: it may have been dropped by hand. Waits for who is about to drop it; for a
+// caller who may read it, it stays until the transaction's end.
 bool HasChild(const ProjectEntity* entity);
+// The same without waiting: it may be gone the next moment.
+bool IsNamed(const ProjectEntity* entity);
 
 // Whether a feed has written to the child, that the feed's start need not be on record. No, if it has to
 // begin anew.

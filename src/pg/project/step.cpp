@@ -1,6 +1,7 @@
 // vm_record_step, and the order of steps.
 #include "pg/project/step.h"
 
+#include "pg/project/project_facts.h"
 #include "pg/server/tables.h"
 
 extern "C" {
@@ -134,6 +135,25 @@ void RequireUnfinished(const ProjectKey* key, Step step, List* entities) {
     }
 }
 
+void RequireChildren(const ProjectKey* key, Step step, List* entities, const char* asked) {
+    ListCell* cell;
+    foreach (cell, entities) {
+        ProjectEntity* entity = (ProjectEntity*)lfirst(cell);
+        if (!HasChild(entity)) entity->done[(int)Step::Prepare] = false;
+    }
+    RequireStep(key, step, entities, asked, Step::Prepare);
+}
+
+void RequireFeedBegun(const ProjectKey* key, Step step, const ProjectEntity* entity) {
+    if (!FeedWasLost(key->schema, key->tenant, key->project, entity)) return;
+    ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+                    errmsg("%s of project %s of tenant %s comes after %s", WordOf(step), key->project,
+                           key->tenant, WordOf(Step::FeedStart)),
+                    errdetail("The feed of %s has to begin anew.", entity->parent.entity),
+                    errhint("Let it load the collection once more, then: %s",
+                            StatementOf(key, Step::FeedStart, entity))));
+}
+
 extern "C" {
 
 // vm_record_step(tenant, project, step, found, entity): what was done outside the server, of one entity or
@@ -157,7 +177,10 @@ Datum vm_record_step(PG_FUNCTION_ARGS) {
     // are still in the child can move without it.
     if (step == Step::FeedStop) {
         RequireStep(&key, step, entities, asked, Step::Switch);
+        RequireChildren(&key, step, entities, asked);
         RequireStep(&key, step, entities, asked, Step::AnomalyCheck);
+        ListCell* cell;
+        foreach (cell, entities) RequireFeedBegun(&key, step, (ProjectEntity*)lfirst(cell));
     }
     RecordStep(key.schema, key.tenant, key.project, asked, step, true, found, NULL);
     PG_RETURN_VOID();

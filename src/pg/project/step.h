@@ -24,3 +24,10 @@ void RequireStep(const ProjectKey* key, Step step, List* entities, const char* a
 
 // Refuses `step` (55000) for entities that are finished.
 void RequireUnfinished(const ProjectKey* key, Step step, List* entities);
+
+// Refuses `step` (55000) for entities whose children are not there, or were dropped by hand. Waits for who is
+// about to drop one.
+void RequireChildren(const ProjectKey* key, Step step, List* entities, const char* asked);
+
+// Refuses `step` (55000) while the feed of an entity has to begin anew.
+void RequireFeedBegun(const ProjectKey* key, Step step, const ProjectEntity* entity);

@@ -39,8 +39,12 @@ Oid ExtensionTable(Oid schema, const char* name) {
 }
 
 char* QualifiedName(Oid relation) {
-    return quote_qualified_identifier(get_namespace_name(get_rel_namespace(relation)),
-                                      get_rel_name(relation));
+    char* name = get_rel_name(relation);
+    if (name == NULL)
+        ereport(ERROR,
+                (errcode(ERRCODE_UNDEFINED_TABLE), errmsg("table %u does not exist any more", relation),
+                 errdetail("Another session has dropped it meanwhile."), errhint("Try again.")));
+    return quote_qualified_identifier(get_namespace_name(get_rel_namespace(relation)), name);
 }
 
 char* ExtensionName(Oid schema, const char* name) {
@@ -65,19 +69,24 @@ SafePath EnterSafePath(void) {
 }
 
 void LeaveSafePath(SafePath path) {
-    AtEOXact_GUC(true, path.nest);
+    AtEOXact_GUC(false, path.nest);  // nor does what the statements have set outlive it
 }
 
 AsOwner EnterAsOwner(Oid schema) {
     return EnterAsTableOwner(ExtensionTable(schema, "vm_mapping"));
 }
 
-AsOwner EnterAsTableOwner(Oid table) {
-    AsOwner saved;
+Oid OwnerOf(Oid table) {
     HeapTuple tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(table));
     if (!HeapTupleIsValid(tuple)) elog(ERROR, "cache lookup failed for relation %u", table);
     Oid owner = ((Form_pg_class)GETSTRUCT(tuple))->relowner;
     ReleaseSysCache(tuple);
+    return owner;
+}
+
+AsOwner EnterAsTableOwner(Oid table) {
+    AsOwner saved;
+    Oid owner = OwnerOf(table);
     GetUserIdAndSecContext(&saved.user, &saved.context);
     SetUserIdAndSecContext(owner, saved.context | SECURITY_LOCAL_USERID_CHANGE);
     saved.path = EnterSafePath();

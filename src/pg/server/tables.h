@@ -23,6 +23,7 @@ inline char* NameArgument(FunctionCallInfo fcinfo, int i) {
 Oid ExtensionTable(Oid schema, const char* name);
 
 // A relation's schema.name, quoted, fit to stand in SQL and in messages. Allocated in the current context.
+// Error: it is gone (42P01); who may meet one that is being dropped opens it first.
 char* QualifiedName(Oid relation);
 
 // schema.name, quoted, fit to stand in SQL. Allocated in the current context.
@@ -33,6 +34,9 @@ char* PrettySize(uint64 bytes);
 
 // 3 s, 4 min, 2 h 05 min.
 char* PrettyDuration(double seconds);
+
+// Of a table that is there.
+Oid OwnerOf(Oid table);
 
 // Makes SPI statements see pg_catalog only, until Leave. Errors in between undo it by themselves.
 struct SafePath {

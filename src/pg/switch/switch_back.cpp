@@ -1,8 +1,10 @@
 // vm_switch_back: applications go back to MongoDB, and what that leaves behind.
 #include "pg/server/caught.h"
+#include "pg/child/child_lock.h"
 #include "pg/switch/flag.h"
 #include "pg/move/move_target.h"
 #include "pg/mapping/plan_cache.h"
+#include "pg/project/move_project.h"
 #include "pg/switch/switch.h"
 #include "pg/server/tables.h"
 
@@ -128,14 +130,16 @@ extern "C" {
 // vm_switch_back(tenant, project, entity, reason, count_written, lock_timeout_ms) → (entity, written_since,
 // switched_at, switched_back_at). Entity NULL: all of the project's that are switched. The reason is
 // required. Never refused because of how far the project is: once rows have moved or the feed has stopped, a
-// WARNING says that the feed has to begin anew, and that comes before the next switch. Movers stop. Errors:
-// 22004, 22023 without one; 55P03 if another session is at work on the project.
+// WARNING says that the feed has to begin anew, and that comes before the next switch. Movers stop: a
+// batch at hand is waited for, and rows count as moved if it takes longer. Errors: 22004, 22023 without one;
+// 55P03 if another session is at work on the project; 0A000 outside READ COMMITTED.
 Datum vm_switch_back(PG_FUNCTION_ARGS) {
     RequireArguments(fcinfo, 2);
     RequireArgument(fcinfo, 3);
     RequireArgument(fcinfo, 4);
     RequireArgument(fcinfo, 5);
     PreventCommandIfReadOnly("vm_switch_back()");
+    RequireReadCommitted("vm_switch_back()");
     InitMaterializedSRF(fcinfo, 0);
     Oid schema = ExtensionSchema(fcinfo);
     char* tenant = text_to_cstring(PG_GETARG_TEXT_PP(0));
@@ -144,9 +148,10 @@ Datum vm_switch_back(PG_FUNCTION_ARGS) {
     if (strspn(reason, " \t\r\n") == strlen(reason))
         ereport(ERROR,
                 (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("reason must be a reason in words")));
+    int lock_timeout_ms = LockTimeoutOf(PG_GETARG_INT32(5));
     List* entities =
         TakeProject(schema, tenant, project, PG_ARGISNULL(2) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(2)),
-                    LockTimeoutOf(PG_GETARG_INT32(5)));
+                    lock_timeout_ms);
     ListCell* cell;
     foreach (cell, entities) {
         ProjectEntity* entity = (ProjectEntity*)lfirst(cell);
@@ -156,8 +161,11 @@ Datum vm_switch_back(PG_FUNCTION_ARGS) {
                                     entity->parent.entity, project, tenant)));
             continue;
         }
+        // A batch at hand is waited for, to see whether it moves rows; but the switch back is not refused for
+        // it.
+        bool moving = OidIsValid(entity->child) && !StopMoves(entity->child, (int64)lock_timeout_ms * 1000);
         TimestampTz back = WriteFlag(schema, tenant, project, entity->parent.entity, false);
-        const char* lost = TakeBackSwitch(schema, tenant, project, entity, reason);
+        const char* lost = TakeBackSwitch(schema, tenant, project, entity, reason, moving);
         // It must not fail because something cannot be counted.
         Count count = {schema, tenant, project, &entity->parent, since, PG_GETARG_BOOL(4), false, 0};
         ErrorData* error = count.wanted ? RunCaught(CountRows, &count) : NULL;

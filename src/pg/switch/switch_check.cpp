@@ -1,5 +1,6 @@
 // What stands in the way of a switch: steps that are not done, and what the checks of the children find.
 #include "pg/check/check_condition.h"
+#include "pg/move/move_target.h"
 #include "pg/project/project_facts.h"
 #include "pg/switch/sealed.h"
 #include "pg/switch/switch.h"
@@ -44,7 +45,7 @@ static void RaiseUnlessOverridden(const Switch* s, const Objections* objections)
                     errhint("%s\nOr give override_reason, which goes on record.", objections->hint.data)));
 }
 
-// Asked as the caller, who reads the child anyway; the condition was stored by somebody.
+// The condition was stored by somebody.
 static void OnConditionError(void* arg) {
     internalerrquery(NULL);
     internalerrposition(0);
@@ -57,10 +58,10 @@ static bool HasRow(const Switch* s, int i, const char* condition) {
     ErrorData* error = TrySyntax(condition);
     if (error != NULL) ReThrowError(error);
     Sealed sealed = Seal();
-    bool found = RunSql(psprintf("SELECT true FROM ONLY %s WHERE (%s\n) AND _doc IS NOT NULL LIMIT 1",
-                                 s->children[i].name, condition),
-                        NULL, 0, 1)
-                     .found;
+    const ProjectEntity* entity = s->entities[i];
+    bool found = HasRowAs(RoleOfConditions(entity->child, entity->parent.parent),
+                          psprintf("SELECT true FROM ONLY %s WHERE (%s\n) AND _doc IS NOT NULL LIMIT 1",
+                                   s->children[i].name, condition));
     Unseal(sealed);
     error_context_stack = callback.previous;
     return found;
@@ -82,17 +83,32 @@ static char* MoveCall(const Switch* s, int i, const char* filter) {
                     filter ? quote_literal_cstr(filter) : "");
 }
 
+// Rows that could not be moved once applications write to PostgreSQL.
+static void CheckKey(const Switch* s, int i, Objections* objections) {
+    Oid parent = s->entities[i]->parent.parent;
+    SafePath path = EnterSafePath();
+    bool has = OidIsValid(FindKeyIndex(parent));
+    LeaveSafePath(path);
+    if (has) return;
+    char* name = QualifiedName(parent);
+    Object(
+        objections, s, i, &s->found[i].order,
+        psprintf("its rows cannot be moved: parent %s has no primary key or unique index to move by", name),
+        psprintf("Give %s a primary key, or a unique index on NOT NULL columns that are no identity.", name));
+}
+
 static void CheckOrderOf(const Switch* s, int i, Objections* objections) {
     const ProjectEntity* entity = s->entities[i];
     const Parent* parent = &entity->parent;
     const char* child = s->children[i].name;
     StringInfo found = &s->found[i].order;
+    CheckKey(s, i, objections);
     if (!entity->done[(int)Step::SourceCheck])
         Object(objections, s, i, found, "nobody has recorded that the source was checked",
                psprintf("Check the source (%s), then %s", ExtensionName(s->schema, "vm_source_checks"),
                         RecordCall(s, Step::SourceCheck, ", 'clean'")));
     if (FeedWasLost(s->schema, s->tenant, s->project, entity))
-        Object(objections, s, i, found, "its feed has to begin anew since it was switched back",
+        Object(objections, s, i, found, "its feed has to begin anew",
                psprintf("Let the feed load the collection once more, then %s",
                         RecordCall(s, Step::FeedStart,
                                    psprintf(", entity => %s", quote_literal_cstr(parent->entity)))));
@@ -101,7 +117,7 @@ static void CheckOrderOf(const Switch* s, int i, Objections* objections) {
                psprintf("no feed was recorded or seen, and child %s is empty", child),
                psprintf("Start the feed, then %s", RecordCall(s, Step::FeedStart, "")));
     if (parent->active_before_switch) {
-        if (!entity->done[(int)Step::Move] && ChildHas(entity->child, "true") != Known::No)
+        if (!entity->done[(int)Step::Move] && ChildHas(entity, "true") != Known::No)
             Object(objections, s, i, found,
                    psprintf("its rows move before the switch, and child %s was not moved", child),
                    MoveCall(s, i, NULL));
