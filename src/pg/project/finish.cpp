@@ -8,7 +8,7 @@
 #include "pg/child/child_rows.h"
 #include "pg/child/drop_child.h"
 #include "pg/move/move_lock.h"
-#include "pg/project/project.h"
+#include "pg/project/step.h"
 #include "pg/server/tables.h"
 
 extern "C" {
@@ -42,12 +42,15 @@ static void RequireSteps(const Finish* work, const ProjectEntity* entity) {
     const char* tenant = quote_literal_cstr(work->tenant);
     const char* project = quote_literal_cstr(work->project);
     const char* name = entity->parent.entity;
-    if (!entity->done[(int)Step::Switch])
+    if (!entity->done[(int)Step::Switch]) {
+        ProjectKey key = {work->schema, work->tenant, work->project};
+        // It is not done, so there is a statement.
+        char* first = StatementBefore(&key, Step::Switch, list_make1((void*)entity), false);
         ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
                         errmsg("entity \"%s\" of project %s of tenant %s is not switched over yet", name,
                                work->project, work->tenant),
-                        errhint("SELECT * FROM %s(%s, %s, %s);", ExtensionName(work->schema, "vm_switch"),
-                                tenant, project, quote_literal_cstr(name))));
+                        errhint("%s", first)));
+    }
     if (!entity->done[(int)Step::FeedStop])
         ereport(ERROR,
                 (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
