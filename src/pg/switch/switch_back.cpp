@@ -128,8 +128,9 @@ extern "C" {
 // vm_switch_back(tenant, project, entity, reason, count_written, lock_timeout_ms) → (entity, written_since,
 // switched_at, switched_back_at). Entity NULL: all of the project's that are switched. The reason is
 // required. Never refused because of how far the project is: once rows have moved or the feed has stopped, a
-// WARNING says that the feed has to begin anew, and that comes before the next switch. Movers stop. Errors:
-// 22004, 22023 without one; 55P03 if another session is at work on the project.
+// WARNING says that the feed has to begin anew, and that comes before the next switch. Movers that may not
+// move before the switch stop. Errors: 22004, 22023 without one; 55P03 if another session is at work on the
+// project.
 Datum vm_switch_back(PG_FUNCTION_ARGS) {
     RequireArguments(fcinfo, 2);
     RequireArgument(fcinfo, 3);
