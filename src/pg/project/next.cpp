@@ -207,8 +207,8 @@ static void ExplainMove(const ProjectKey* key, const ProjectEntity* entity, Answ
     MoveControl control = ReadControl(key->schema, entity->child);
     if (control.paused_by != NULL) {
         if (answer->why_not_yet == NULL)
-            answer->why_not_yet = psprintf("moves of this child are paused: by %s, %s ago", control.paused_by,
-                                           Ago(control.paused_at));
+            answer->why_not_yet =
+                psprintf("%s: by %s, %s ago", kMovesPaused, control.paused_by, Ago(control.paused_at));
         answer->do_first = psprintf("SELECT %s(%s);", CallName(key->schema, "vm_resume_move"),
                                     quote_literal_cstr(QualifiedName(entity->child)));
     }
