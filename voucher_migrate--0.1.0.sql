@@ -980,11 +980,11 @@ COMMENT ON COLUMN vm_project.added_by IS 'who added it';
 COMMENT ON COLUMN vm_project.added_at IS 'when it was added';
 SELECT pg_catalog.pg_extension_config_dump('vm_project', '');
 
--- A row from the first step that is recorded on. Steps in their order.
+-- A row from the first step that is recorded on. Steps in their order. Rows outlive their entity's registration.
 CREATE TABLE vm_project_entity (
     tenant text NOT NULL,
     project text NOT NULL,
-    entity text NOT NULL REFERENCES vm_parent ON UPDATE CASCADE,
+    entity text NOT NULL,
     child regclass,
     pooled boolean NOT NULL DEFAULT false,
     source_check_at timestamptz,
@@ -1007,7 +1007,8 @@ COMMENT ON INDEX vm_project_entity_entity IS 'the projects of an entity';
 COMMENT ON TABLE vm_project_entity IS 'how far each entity of a project is: when each step was last done; see vm_status';
 COMMENT ON COLUMN vm_project_entity.tenant IS 'tenant';
 COMMENT ON COLUMN vm_project_entity.project IS 'project';
-COMMENT ON COLUMN vm_project_entity.entity IS 'entity, see vm_parent';
+COMMENT ON COLUMN vm_project_entity.entity IS
+'entity, see vm_parent; a row that is finished or switched stays when it is unregistered, and counts again when it is back';
 COMMENT ON COLUMN vm_project_entity.child IS 'its child table; NULL before prepare and after finish';
 COMMENT ON COLUMN vm_project_entity.pooled IS 'the child belongs to a pool and serves another project afterwards';
 COMMENT ON COLUMN vm_project_entity.source_check_at IS 'the source was checked';
@@ -1303,13 +1304,14 @@ SELECT p.tenant, p.project, a.entity,
         WHEN e.finish_at IS NOT NULL THEN 'done'
         WHEN e.switch_at IS NULL THEN CASE
             WHEN e.source_check_at IS NULL THEN 'source_check'
-            WHEN e.prepare_at IS NULL THEN 'prepare'
+            WHEN e.prepare_at IS NULL OR NOT o.stands THEN 'prepare'
             WHEN l.lost OR e.feed_start_at IS NULL AND NOT w.written THEN 'feed_start'
             WHEN e.check_at IS NULL THEN 'check'
             WHEN o.early AND e.move_at IS NULL AND w.written THEN 'move'
             WHEN NOT o.early AND a.closed IS NOT NULL AND e.move_closed_at IS NULL AND w.written THEN 'move_closed'
             ELSE 'switch'
         END
+        WHEN NOT o.stands THEN 'prepare'
         WHEN l.lost THEN 'feed_start'
         WHEN e.anomaly_check_at IS NULL OR c.anomalies OPERATOR(pg_catalog.>) 0
             OR c.quarantine OPERATOR(pg_catalog.>) 0 THEN 'anomaly_check'
@@ -1326,7 +1328,9 @@ LEFT JOIN vm_project_entity e ON e.tenant OPERATOR(pg_catalog.=) p.tenant
     AND e.project OPERATOR(pg_catalog.=) p.project AND e.entity OPERATOR(pg_catalog.=) a.entity
 CROSS JOIN LATERAL (
     SELECT a.move_active OPERATOR(pg_catalog.=) 'before_switch' AS early,
-        CASE WHEN e.child IS NOT NULL THEN pg_catalog.pg_stat_get_live_tuples(e.child) END AS live) o
+        c.stands, CASE WHEN c.stands THEN pg_catalog.pg_stat_get_live_tuples(e.child) END AS live
+    -- It may have been dropped by hand.
+    FROM (SELECT EXISTS (SELECT FROM pg_catalog.pg_class r WHERE r.oid OPERATOR(pg_catalog.=) e.child) AS stands) c) o
 -- Each by an index, for one entity of one project.
 LEFT JOIN LATERAL (
     SELECT coalesce(pg_catalog.sum(b.inserted OPERATOR(pg_catalog.+) b.updated), 0)::bigint AS moved
@@ -1355,7 +1359,7 @@ LEFT JOIN LATERAL (
     WHERE s.child OPERATOR(pg_catalog.=) e.child AND s.last_at OPERATOR(pg_catalog.>=) e.prepare_at
 ) f ON e.child IS NOT NULL
 -- Statistics are lost in a crash.
-CROSS JOIN LATERAL (SELECT f.last_at IS NOT NULL OR o.live OPERATOR(pg_catalog.>) 0 AS written) w
+CROSS JOIN LATERAL (SELECT o.stands AND (f.last_at IS NOT NULL OR o.live OPERATOR(pg_catalog.>) 0) AS written) w
 -- The feed has to begin anew.
 CROSS JOIN LATERAL (
     SELECT e.feed_start_at IS NULL AND EXISTS (SELECT FROM vm_history y
@@ -1367,6 +1371,7 @@ LEFT JOIN LATERAL (
     SELECT y.passed, y.found FROM vm_history y
     WHERE y.tenant OPERATOR(pg_catalog.=) e.tenant AND y.project OPERATOR(pg_catalog.=) e.project
     AND y.entity OPERATOR(pg_catalog.=) e.entity AND y.step OPERATOR(pg_catalog.=) 'check'
+    AND y.done_at OPERATOR(pg_catalog.>=) e.prepare_at
     ORDER BY y.history_id DESC LIMIT 1
 ) h ON true
 ORDER BY p.tenant, p.project, a.move_order, a.entity;
@@ -1382,7 +1387,7 @@ COMMENT ON COLUMN vm_status.anomalies IS 'open anomalies of the child; of a pool
 COMMENT ON COLUMN vm_status.quarantine IS 'documents and rows in quarantine; of a pool''s child since prepare';
 COMMENT ON COLUMN vm_status.switched_at IS 'when applications were switched over; NULL while they are not';
 COMMENT ON COLUMN vm_status.feed_last_row IS 'when a feed last wrote to the child';
-COMMENT ON COLUMN vm_status.failed_checks IS 'what the latest vm_check_project found, if it did not pass';
+COMMENT ON COLUMN vm_status.failed_checks IS 'what the latest vm_check_project since prepare found, if it did not pass';
 
 --
 -- src/pg/project/next.cpp
@@ -1415,7 +1420,7 @@ CREATE FUNCTION vm_register_parent(parent regclass, mapping text, entity text DE
     source_collection text DEFAULT NULL, source_database text DEFAULT NULL) RETURNS text
 AS 'MODULE_PATHNAME' LANGUAGE C;
 COMMENT ON FUNCTION vm_register_parent(regclass, text, text, text, integer, text, text, text) IS
-'let a table take part in the migration of every project, or change how it does
+'let a table take part in the migration of every project, or set all of how it does anew
 
 parent: the table that the application uses; the caller must own it
 mapping: mapping of its children
@@ -1428,12 +1433,13 @@ source_collection: MongoDB collection of a project, with {tenant} and {project};
 source_database: MongoDB database; NULL: vm_feed_task asks for it
 Returns: the entity
 Errors: 42809, 0A000 no fit parent; 42501 not the caller''s; 42704 no such mapping; 22023 the mapping or the condition
- does not fit; 42710 the table is another entity; 55000 children are in the way';
+ does not fit; 42710 the table is another entity; 55000 a pool, or with another table projects that have begun, are in
+ the way';
 
 CREATE FUNCTION vm_unregister_parent(entity text) RETURNS void
 AS 'MODULE_PATHNAME' LANGUAGE C;
 COMMENT ON FUNCTION vm_unregister_parent(text) IS
-'take an entity out that no project is under way with; vm_history keeps what was recorded
+'take an entity out that no project is under way with; what was done stays on record, and counts if it comes back
 
 entity: the entity, see vm_parent
 Errors: 22023 not registered; 42501 the table is not the caller''s; 55000 projects are not finished, or it has a pool';
@@ -1459,6 +1465,19 @@ COMMENT ON FUNCTION vm_add_projects(text) IS
 query: SELECT of two columns, tenant and project; runs as the caller and writes nothing
 Returns: how many were new
 Errors: 22023 no SELECT, or an empty name; 25006 it writes; 42804 other columns; 22004 NULL. Nothing is added then';
+
+--
+-- src/pg/project/remove_project.cpp
+--
+
+CREATE FUNCTION vm_remove_project(tenant text, project text) RETURNS void
+AS 'MODULE_PATHNAME' LANGUAGE C;
+COMMENT ON FUNCTION vm_remove_project(text, text) IS
+'take out a project that was added by mistake, as long as nothing relies on it; vm_history keeps what was recorded
+
+tenant: tenant
+project: project of the tenant
+Errors: 22023 no such project; 55000 an entity is switched over, it has a child, or rows of it have moved';
 
 --
 -- src/pg/child/pool.cpp
@@ -1612,8 +1631,9 @@ AS 'MODULE_PATHNAME' LANGUAGE C ROWS 5;
 COMMENT ON FUNCTION vm_switch_back(text, text, text, text, boolean, integer) IS
 'switch a project''s applications back to MongoDB; what they wrote to PostgreSQL meanwhile stays there only
 
-Movers of its children stop. Once rows have moved since the switch, or the feed was stopped, a WARNING says that the
- feed has to begin anew, and the next switch comes after that. What was finished begins anew with vm_prepare.
+Movers of its children stop, if they may not move before the switch; paused ones too. Once rows have moved since the
+ switch, or the feed was stopped, a WARNING says that the feed has to begin anew, and the next switch comes after that.
+ What was finished begins anew with vm_prepare.
 tenant: tenant
 project: project
 entity: the entity, and the one a row is about; NULL: all of the project''s
@@ -1695,6 +1715,7 @@ REVOKE ALL ON FUNCTION vm_register_parent(regclass, text, text, text, integer, t
 REVOKE ALL ON FUNCTION vm_unregister_parent(text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION vm_add_project(text, text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION vm_add_projects(text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION vm_remove_project(text, text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION vm_pool_changed() FROM PUBLIC;
 REVOKE ALL ON FUNCTION vm_create_pool(text, integer) FROM PUBLIC;
 REVOKE ALL ON FUNCTION vm_drop_pool(text) FROM PUBLIC;

@@ -242,7 +242,7 @@ SELECT entity, regexp_replace(child, '^\d+$', 'N') AS child, found FROM vm_finis
 --
 -- Unregistering
 --
-INSERT INTO vm_project_entity (tenant, project, entity, source_check_at) VALUES ('acme', 'P3', 'campaign', now());
+INSERT INTO vm_project_entity (tenant, project, entity, source_check_at, prepare_at) VALUES ('acme', 'P3', 'campaign', now(), now());
 SELECT vm_unregister_parent('campaign');
 DELETE FROM vm_project_entity WHERE project = 'P3';
 SELECT vm_unregister_parent('campaign');

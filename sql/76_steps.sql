@@ -219,7 +219,14 @@ DELETE FROM vm_quarantine WHERE _id = 'q';
 INSERT INTO vm_move_run (child, parent, on_conflict, locking, path, rows_estimated, inserted, rows_per_second, started_by, started_at)
     VALUES ('steps.vouchers_acme_dirty', 'steps.vouchers', 'newer', 'claim', 'native', 1000, 430, 2, current_user, now());
 :show
+-- Paused: at work and waiting for it, or none that would go on.
+SELECT vm_pause_move('steps.vouchers_acme_dirty');
+UPDATE vm_move_control SET paused_by = 'a dba', paused_at = now() - interval '5 minutes';
+SELECT why_not_yet, do_first FROM vm_next('acme', 'dirty');
 DELETE FROM vm_move_run;
+SELECT why_not_yet, do_first FROM vm_next('acme', 'dirty');
+SELECT do_first FROM vm_next('acme', 'dirty') \gexec
+DELETE FROM vm_move_control;
 :go \gexec
 INSERT INTO steps.vouchers_acme_dirty (_id) VALUES ('half');
 DELETE FROM vm_feed_seen;

@@ -221,6 +221,18 @@ SELECT vm_define_check('x', 'checks.vouchers', 'no_such_function(code)');
 SELECT vm_define_check('x', 'checks.vouchers', 'count(*) > 1');
 SELECT vm_define_check('x', 'checks.vouchers', 'generate_series(1, 2) > 1');
 SELECT vm_define_check('x', 'voucher', 'coed IS NULL');
+-- No child yet: the parents that are registered with the mapping.
+CREATE TABLE checks.early (id text PRIMARY KEY, code text, updated_at timestamptz);
+SELECT vm_define_mapping('early', '{}');
+SELECT vm_define_check('x', 'early', 'cde IS NULL AND _doc IS NOT NULL');
+SELECT vm_drop_check('x');
+SELECT vm_register_parent('checks.early', 'early');
+SELECT vm_define_check('x', 'early', 'cde IS NULL AND _doc IS NOT NULL');
+SELECT vm_define_check('x', 'early', 'code IS NULL AND _doc IS NOT NULL AND child.vm_watermark IS NULL');
+SELECT vm_drop_check('x');
+DROP TABLE checks.early;
+SELECT vm_define_check('x', 'early', 'cde IS NULL');
+SELECT vm_drop_check('x'), vm_unregister_parent('early'), vm_drop_mapping('early');
 SELECT vm_define_check('x', 'checks.campaigns', 'vm_jsonb IS NULL AND $1');
 CREATE TABLE checks.no_json (id text PRIMARY KEY);
 SELECT vm_define_check('x', 'checks.no_json', 'vm_jsonb IS NULL');

@@ -67,7 +67,9 @@ for my $how (qw(pg_cancel_backend pg_terminate_backend))
 	my $session = begin_session($node, switch_of(q{quiet_seconds => 60}));
 	my $pid = pid_of($session);
 	wait_until($node, "$how: a switch waits", $waiting);
-	like((end_session(begin_session($node, switch_of(q{quiet_seconds => 0}))))[1], qr/ERROR:  55P03: another session is at work on project P of tenant T/, '… a second one is refused');
+	like((end_session(begin_session($node, switch_of(q{quiet_seconds => 0}))))[1],
+		qr/ERROR:  55P03: another session is at work on project P of tenant T\nDETAIL:  Process $pid \(user \w+, session \d+\) holds it, in a transaction that began [0-9.]+ s ago\. Nothing was changed\./,
+		'… a second one is refused, and told whose end to wait for');
 	is((end_session(begin_session($node, q{SELECT entity FROM vm_switch('T', 'Q', quiet_seconds => 0)})))[0], 'shop', '… and another project switched') if $how =~ /cancel/;
 	unswitch() if $how =~ /cancel/;
 	$node->safe_psql('postgres', "SELECT $how($pid)");
@@ -82,7 +84,7 @@ my $application = begin_session($node, q{BEGIN; UPDATE shop SET code = 'app' WHE
 my $holder = pid_of($application);
 wait_until($node, 'an application has updated', q{EXISTS (SELECT FROM pg_locks WHERE relation = 'feed'::regclass AND mode = 'RowExclusiveLock')});
 ($out, $err) = end_session(begin_session($node, switch_of(q{quiet_seconds => 0, max_wait => '1 s', lock_timeout_ms => 50})));
-like($err, qr/ERROR:  55000: not switched: waited in vain for a lock on the rows of public\.feed\nDETAIL:  Process $holder \(session \d+\) holds RowExclusiveLock on it, in a transaction that began [0-9.]+ s ago\./, 'a lock that is not to be had is waited for, and who has it is named');
+like($err, qr/ERROR:  55000: not switched: waited in vain for a lock on the rows of public\.feed\nDETAIL:  Process $holder \(user \w+, session \d+\) holds RowExclusiveLock on it, in a transaction that began [0-9.]+ s ago\./, 'a lock that is not to be had is waited for, and who has it is named');
 nothing_changed('… and nothing is changed');
 my $patient = begin_session($node, switch_of(q{quiet_seconds => 0, max_wait => '1 minute', lock_timeout_ms => 20}));
 wait_until($node, 'a patient switch waits', $waiting);
@@ -97,15 +99,28 @@ $node->safe_psql('postgres', q{BEGIN; UPDATE shop SET code = 'app' WHERE id = 'e
 like($err, qr/^DETAIL:  Prepared transaction 'it''s open' holds RowExclusiveLock on it, since [0-9.]+ s\.$/m, 'so is a prepared transaction');
 $node->safe_psql('postgres', q{ROLLBACK PREPARED 'it''s open'});
 
-# A switch back while rows move: the mover stops, and the feed has to begin anew.
+# So may one that has taken the project a step further, in a subtransaction; a foreign key's lock beside it is in nobody's way.
+my $keys = begin_session($node, q{BEGIN; INSERT INTO vm_project_entity (tenant, project, entity) VALUES ('T', 'P', 'other'); SELECT pg_sleep(60)});
+my $keys_pid = pid_of($keys);
+wait_until($node, 'a session has the row for a foreign key', "EXISTS (SELECT FROM pg_stat_activity WHERE pid = $keys_pid AND wait_event = 'PgSleep')");
+$node->safe_psql('postgres', q{BEGIN; SAVEPOINT s; SELECT vm_record_step('T', 'P', 'source_check'); RELEASE s; PREPARE TRANSACTION 'a step'});
+like((end_session(begin_session($node, q{SELECT entity FROM vm_switch_back('T', 'P', reason => 'why', lock_timeout_ms => 50)})))[1],
+	qr/ERROR:  55P03: .*\nDETAIL:  Prepared transaction 'a step' holds it, since [0-9.]+ s\. Nothing was changed\./, 'a prepared transaction that has the project is named');
+$node->safe_psql('postgres', q{ROLLBACK PREPARED 'a step'});
+$node->safe_psql('postgres', "SELECT pg_terminate_backend($keys_pid)");
+end_session($keys);
+
+# A switch back while rows move: the mover stops, also one that waits, and the feed has to begin anew.
 $node->safe_psql('postgres', switch_of('quiet_seconds => 0'));
 $node->safe_psql('postgres', 'CREATE TABLE gate (closed boolean); INSERT INTO gate VALUES (true)');
 my $mover = begin_session($node, q{CALL vm_move('feed', max_batch_size => 10, max_rows_per_second => 200, quiet => true, throttle_query => 'SELECT closed AND EXISTS (SELECT FROM vm_move_batches) FROM gate')});
 wait_until($node, 'a move has begun and waits', q{EXISTS (SELECT FROM vm_progress WHERE state = 'waiting' AND rows_done > 0)});
+$node->safe_psql('postgres', q{SELECT vm_pause_move('feed')});
+wait_until($node, '… and is paused', q{waits_for LIKE 'vm_resume_move%' FROM vm_progress});
 ($out, $err) = end_session(begin_session($node, q{SELECT entity FROM vm_switch_back('T', 'P', reason => 'wrong prices')}));
 like($err, qr/WARNING: .*the feed of shop of project P of tenant T has to begin anew\nDETAIL:  Rows have moved since the switch/, 'a switch back while rows move says that the feed has to begin anew');
-$node->safe_psql('postgres', 'UPDATE gate SET closed = false');
-like((end_session($mover))[1], qr/ERROR:  55000: move of public\.feed: shop of project P, tenant T, is not switched over yet/, '… and the mover stops');
+like((end_session($mover))[1], qr/ERROR:  55000: move of public\.feed: shop of project P, tenant T, is not switched over yet/, '… and the mover stops, without being resumed');
+$node->safe_psql('postgres', q{SELECT vm_resume_move('feed')});
 is($node->safe_psql('postgres', q{SELECT rows_done BETWEEN 1 AND 100, (SELECT count(*) FROM feed) + (SELECT count(*) FROM ONLY shop) FROM vm_progress}), 't|115', '… with what it had moved');
 $node->safe_psql('postgres', 'UPDATE vm_project_entity SET feed_start_at = now()');
 unswitch();

@@ -77,26 +77,20 @@ static Oid ChildWith(Oid schema, const char* mapping) {
     return child.found ? DatumGetObjectId(child.value[0]) : InvalidOid;
 }
 
-// On the spot as far as something is known: a parent's columns, those of a child with the mapping, else the
-// syntax.
-static void CheckCondition(const char* name, const char* condition, Oid schema, const Target* target) {
-    SafePath path = EnterSafePath();
-    Oid child = target->mapping ? ChildWith(schema, target->mapping) : InvalidOid;
-    Oid table = OidIsValid(child) ? child : target->parent;
-    ErrorData* error;
-    char* sql;
-    char* about = NULL;
-    if (OidIsValid(table)) {
-        Relation rel = relation_open(table, AccessShareLock);
-        char* source = ConditionSource(rel, "NULL::timestamptz", !OidIsValid(child));
-        error = TryCondition(schema, condition, rel, source, &sql);
-        about = QualifiedName(table);
-        relation_close(rel, NoLock);
-    } else {
-        error = TrySyntax(condition);
-    }
-    LeaveSafePath(path);
-    if (error == NULL) return;
+// The registered parents with a mapping, as an oid[]; NULL: none.
+static ArrayType* ParentsWith(Oid schema, const char* mapping) {
+    SqlArg args[] = {TextArg(mapping)};
+    AsOwner owner = EnterAsOwner(schema);
+    SqlResult row =
+        RunSql(psprintf("SELECT array_agg(parent::oid ORDER BY move_order) FROM %s WHERE mapping = "
+                        "$1 AND parent IN (SELECT oid FROM pg_class)",
+                        ExtensionName(schema, "vm_parent")),
+               args, 1, 1);
+    LeaveAsOwner(owner);
+    return row.null[0] ? NULL : DatumGetArrayTypeP(row.value[0]);
+}
+
+[[noreturn]] static void RaiseMisfit(const char* name, const char* about, const ErrorData* error) {
     ereport(ERROR,
             (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
              about ? errmsg("check \"%s\": the condition does not fit table %s", name, about)
@@ -104,6 +98,34 @@ static void CheckCondition(const char* name, const char* condition, Oid schema, 
              errdetail("%s", ReadableMessage(error)),
              errhint("A condition is one boolean expression over the columns of the child, named child where "
                      "that is needed; other names outside pg_catalog must be qualified.")));
+}
+
+// `stand_in`: it is a parent, and has not all columns of its children.
+static void TryOn(const char* name, const char* condition, Oid schema, Oid table, bool stand_in) {
+    Relation rel = try_relation_open(table, AccessShareLock);
+    if (rel == NULL) return;
+    char* sql;
+    char* source = ConditionSource(rel, "NULL::timestamptz", stand_in);
+    ErrorData* error = TryCondition(schema, condition, rel, source, &sql);
+    relation_close(rel, NoLock);
+    if (error != NULL) RaiseMisfit(name, QualifiedName(table), error);
+}
+
+// On the spot as far as something is known: a parent's columns, those of parents and of a child with the
+// mapping, else the syntax.
+static void CheckCondition(const char* name, const char* condition, Oid schema, const Target* target) {
+    SafePath path = EnterSafePath();
+    Oid child = target->mapping ? ChildWith(schema, target->mapping) : InvalidOid;
+    ArrayType* parents = target->mapping ? ParentsWith(schema, target->mapping) : NULL;
+    if (OidIsValid(child)) TryOn(name, condition, schema, child, false);
+    if (OidIsValid(target->parent)) TryOn(name, condition, schema, target->parent, true);
+    int count = parents ? ArrayGetNItems(ARR_NDIM(parents), ARR_DIMS(parents)) : 0;
+    for (int i = 0; i < count; i++)
+        TryOn(name, condition, schema, ((const Oid*)ARR_DATA_PTR(parents))[i], true);
+    bool tried = OidIsValid(child) || OidIsValid(target->parent) || count > 0;
+    ErrorData* error = tried ? NULL : TrySyntax(condition);
+    LeaveSafePath(path);
+    if (error != NULL) RaiseMisfit(name, NULL, error);
 }
 
 extern "C" {
@@ -171,8 +193,7 @@ Datum vm_source_checks(PG_FUNCTION_ARGS) {
     RequireArguments(fcinfo, 1);
     Oid schema = ExtensionSchema(fcinfo);
     char* mapping = text_to_cstring(PG_GETARG_TEXT_PP(0));
-    if (MappingRules(schema, mapping) == NULL)
-        ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT), errmsg("mapping \"%s\" does not exist", mapping)));
+    if (MappingRules(schema, mapping) == NULL) RaiseNoMapping(schema, mapping);
     SqlArg args[] = {TextArg(mapping)};
     AsOwner owner = EnterAsOwner(schema);
     SqlResult result = RunSql(

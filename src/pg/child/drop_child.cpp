@@ -23,10 +23,10 @@ static void RequireSmall(Relation child) {
                     errhint("VACUUM %s;", name)));
 }
 
-[[noreturn]] static void RaiseSeen(Relation child, Seen by, TransactionId gone) {
+[[noreturn]] static void RaiseSeen(Oid schema, Relation child, Seen by, TransactionId gone) {
     char* who = NULL;
     if (by == Seen::ByOthers)
-        who = TransactionIdIsValid(gone) ? OldestSnapshot(gone) : WriterOf(RelationGetRelid(child));
+        who = TransactionIdIsValid(gone) ? OldestSnapshot(gone) : WriterOf(schema, RelationGetRelid(child));
     ereport(
         ERROR,
         (errcode(ERRCODE_OBJECT_IN_USE),
@@ -40,7 +40,7 @@ static void RequireSmall(Relation child) {
              : errhint("Let that transaction end, then try again.")));
 }
 
-void RequireForgotten(Relation child, bool wait) {
+void RequireForgotten(Oid schema, Relation child, bool wait) {
     constexpr long kPollMs = 50;
     constexpr int64 kPatienceUs = 5 * USECS_PER_SEC;
     RequireSmall(child);
@@ -49,7 +49,8 @@ void RequireForgotten(Relation child, bool wait) {
         TransactionId gone;
         Seen by = WhoSees(child, &gone);
         if (by == Seen::ByNobody) return;
-        if (by == Seen::ByThisTransaction || GetCurrentTimestamp() >= deadline) RaiseSeen(child, by, gone);
+        if (by == Seen::ByThisTransaction || GetCurrentTimestamp() >= deadline)
+            RaiseSeen(schema, child, by, gone);
         (void)WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, kPollMs, PG_WAIT_EXTENSION);
         ResetLatch(MyLatch);
         CHECK_FOR_INTERRUPTS();

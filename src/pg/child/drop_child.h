@@ -6,7 +6,7 @@
 // No open transaction sees a row of the child any more. With `wait`, before the child is locked, some seconds
 // are given to those that do. Errors: they go on (55006); dead rows fill so much of the child that looking
 // through it under a lock would take long (55000).
-void RequireForgotten(Relation child, bool wait);
+void RequireForgotten(Oid schema, Relation child, bool wait);
 
 // Drops the child, which the caller has locked and found empty. Error: other objects depend on it (2BP01).
 void DropChild(Oid schema, Oid child);

@@ -101,7 +101,7 @@ static void DropChildren(void* arg) {
         Relation rel = try_relation_open(child, NoLock);
         if (rel == NULL) continue;
         RequireEmpty(rel);
-        RequireForgotten(rel, false);
+        RequireForgotten(pool->schema, rel, false);
         relation_close(rel, NoLock);
         DropChild(pool->schema, child);
     }
@@ -175,7 +175,7 @@ Datum vm_drop_pool(PG_FUNCTION_ARGS) {
         if (rel == NULL) continue;
         RequireOwner(rel);
         RequireEmpty(rel);
-        RequireForgotten(rel, true);
+        RequireForgotten(schema, rel, true);
         relation_close(rel, AccessShareLock);
         pool.free = lappend_oid(pool.free, lfirst_oid(cell));
     }

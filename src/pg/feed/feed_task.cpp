@@ -66,10 +66,9 @@ static void RaiseNothing(Oid schema, FeedScope scope) {
                         entity, 1, 1)
                      .found;
     LeaveAsOwner(owner);
+    if (!known && scope.entity != NULL) RaiseNoEntity(schema, scope.entity);
     if (!known)
-        ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-                        scope.entity ? errmsg("entity \"%s\" is not registered", scope.entity)
-                                     : errmsg("no parent is registered"),
+        ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("no parent is registered"),
                         errhint("Entities are rows of %s; see %s.", ExtensionName(schema, "vm_parent"),
                                 ExtensionName(schema, "vm_register_parent"))));
     if (!project.found)
@@ -93,6 +92,7 @@ struct Row {
     char* database;
     char* pattern;
     Oid child;
+    char* again;  // the call that registers the entity as it is, but for its database
 };
 
 static FeedChild* ChildOf(Oid schema, const Row* row) {
@@ -106,9 +106,8 @@ static FeedChild* ChildOf(Oid schema, const Row* row) {
     if (row->database == NULL)
         ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
                         errmsg("the source database of entity \"%s\" is not known", row->entity),
-                        errhint("Say it when the parent is registered (source_database), or: UPDATE %s SET "
-                                "source_database = '...' WHERE entity = %s;",
-                                ExtensionName(schema, "vm_parent"), quote_literal_cstr(row->entity))));
+                        errhint("Register it again with it: SELECT %s(%s, source_database => '...');",
+                                ExtensionName(schema, "vm_register_parent"), row->again)));
     FeedChild* child = (FeedChild*)palloc(sizeof(FeedChild));
     *child = {row->tenant,
               row->project,
@@ -140,8 +139,12 @@ static List* ReadChildren(Oid schema, FeedScope scope) {
     if (SPI_connect() != SPI_OK_CONNECT) elog(ERROR, "SPI_connect failed");
     int code = SPI_execute_with_args(
         psprintf(
-            "SELECT e.tenant, e.project, e.entity, p.source_database, p.source_collection, e.child::oid FROM "
-            "%s e JOIN %s p ON p.entity = e.entity WHERE e.child IS NOT NULL AND (e.tenant = $1 OR $1 IS "
+            "SELECT e.tenant, e.project, e.entity, p.source_database, p.source_collection, e.child::oid, "
+            "format('%%L, %%L, %%L, closed => %%L, move_order => %%s, move_active => %%L, source_collection "
+            "=> %%L', "
+            "p.parent, p.mapping, p.entity, coalesce(p.closed, 'false'), p.move_order, p.move_active, "
+            "p.source_collection) FROM %s e JOIN %s p ON p.entity = e.entity WHERE e.child IS NOT NULL AND "
+            "(e.tenant = $1 OR $1 IS "
             "NULL) AND (e.project = $2 OR $2 IS NULL) AND (e.entity = $3 OR $3 IS NULL) ORDER BY e.tenant "
             "COLLATE \"C\", e.project COLLATE \"C\", p.move_order, e.entity COLLATE \"C\"",
             ExtensionName(schema, "vm_project_entity"), ExtensionName(schema, "vm_parent")),
@@ -156,7 +159,8 @@ static List* ReadChildren(Oid schema, FeedScope scope) {
                    TextAt(i, 3),
                    TextAt(i, 4),
                    TextAt(i, 5),
-                   DatumGetObjectId(SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 6, &null))};
+                   DatumGetObjectId(SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 6, &null)),
+                   TextAt(i, 7)};
         children = lappend(children, ChildOf(schema, &row));
     }
     MemoryContextSwitchTo(spi);

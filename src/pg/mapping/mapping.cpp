@@ -55,8 +55,7 @@ Datum vm_drop_mapping(PG_FUNCTION_ARGS) {
         RunSql(psprintf("SELECT bool_or(shipped), bool_or(NOT shipped) FROM %s WHERE mapping = $1",
                         ExtensionName(schema, "vm_mapping")),
                args, 1, 2);
-    if (shipped.null[0])
-        ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT), errmsg("mapping \"%s\" does not exist", mapping)));
+    if (shipped.null[0]) RaiseNoMapping(schema, mapping);
     if (!DatumGetBool(shipped.value[1]))
         ereport(ERROR, (errcode(ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST),
                         errmsg("mapping \"%s\" is shipped with the extension", mapping),

@@ -107,14 +107,26 @@ static void CheckDefaults(CompiledMapping* compiled, Relation rel) {
     GiveBackWorkspace(space, 0);
 }
 
+void RaiseNoMapping(Oid schema, const char* mapping) {
+    constexpr int kMost = 20;
+    SqlArg args[] = {{INT4OID, Int32GetDatum(kMost), false}};
+    AsOwner owner = EnterAsOwner(schema);
+    SqlResult known =
+        RunSql(psprintf("SELECT string_agg(CASE WHEN n > $1 THEN '...' ELSE mapping END, ', ' ORDER "
+                        "BY n) FROM (SELECT mapping, row_number() OVER (ORDER BY mapping COLLATE "
+                        "\"C\") AS n FROM %s GROUP BY mapping LIMIT $1 + 1) m",
+                        ExtensionName(schema, "vm_mapping")),
+               args, 1, 1);
+    LeaveAsOwner(owner);
+    ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT), errmsg("mapping \"%s\" does not exist", mapping),
+                    known.null[0] ? 0 : errdetail("Defined: %s.", TextOrNull(&known, 0)),
+                    errhint("Define it with vm_define_mapping, or see the table vm_mapping.")));
+}
+
 CompiledMapping* CompileMapping(Oid schema, const char* mapping, Relation rel, char** args, int nargs,
                                 MemoryContext parent) {
     char* rules = MappingRules(schema, mapping);
-    if (rules == NULL)
-        ereport(
-            ERROR,
-            (errcode(ERRCODE_UNDEFINED_OBJECT), errmsg("mapping \"%s\" does not exist", mapping),
-             errhint("Define it with vm_define_mapping, or see the table vm_mapping for those there are.")));
+    if (rules == NULL) RaiseNoMapping(schema, mapping);
 
     // Under the caller's context until nothing can fail any more.
     MemoryContext context =

@@ -40,6 +40,9 @@ PlanEntry* LookUpPlan(Oid schema, const char* mapping, Relation rel, Trigger* tr
 // shipped one. Read with the owner's rights.
 char* MappingRules(Oid schema, const char* mapping);
 
+// Raises 42704: there is no such mapping; the detail has those there are.
+[[noreturn]] void RaiseNoMapping(Oid schema, const char* mapping);
+
 // Raises a rule's problem as an error (22023) naming the mapping, the key, and the table it does not fit, if
 // any.
 [[noreturn]] void RaiseBadRule(const char* mapping, Relation rel, const wall::Problem* problem);

@@ -1,6 +1,7 @@
 // One project of a CALL vm_migrate: what vm_next says is done, until something outside has to be done first.
 #include "pg/server/caught.h"
 #include "pg/migrate/migrate_run.h"
+#include "pg/project/step.h"
 #include "pg/server/tables.h"
 
 extern "C" {
@@ -46,6 +47,10 @@ static void AskNext(Traveller* traveller) {
         Next{TextOrNull(&row, 0), TextOrNull(&row, 1), TextOrNull(&row, 2),
              TextOrNull(&row, 3), TextOrNull(&row, 4), row.null[5] ? 0 : DatumGetInt32(row.value[5])};
     MemoryContextSwitchTo(outer);
+    // A mover waits for that to end, and says so.
+    char* why = traveller->next.why_not_yet;
+    if (why != NULL && strncmp(why, kMovesPaused, strlen(kMovesPaused)) == 0)
+        traveller->next.why_not_yet = NULL;
 }
 
 static const char* Literal(const char* text) {

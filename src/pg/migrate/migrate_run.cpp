@@ -114,10 +114,12 @@ void ChooseProjects(Oid schema, int64 run_id, const char* filter) {
     SqlResult open = RunSql(
         psprintf("SELECT coalesce(array_agg(tenant), '{}'), coalesce(array_agg(project), '{}') FROM "
                  "(SELECT tenant, project FROM %s CROSS JOIN %s EXCEPT SELECT e.tenant, e.project FROM "
-                 "%s e WHERE e.finish_at IS NOT NULL GROUP BY e.tenant, e.project HAVING count(*) = "
+                 "%s e JOIN %s USING (entity) WHERE e.finish_at IS NOT NULL GROUP BY e.tenant, e.project "
+                 "HAVING count(*) = "
                  "(SELECT count(*) FROM %s)) AS p",
                  ExtensionName(schema, "vm_project"), ExtensionName(schema, "vm_parent"),
-                 ExtensionName(schema, "vm_project_entity"), ExtensionName(schema, "vm_parent")),
+                 ExtensionName(schema, "vm_project_entity"), ExtensionName(schema, "vm_parent"),
+                 ExtensionName(schema, "vm_parent")),
         NULL, 0, 2);
     LeaveAsOwner(owner);
     SqlResult chosen = Filtered(SqlArg{TEXTARRAYOID, open.value[0], false},

@@ -13,15 +13,17 @@ PG_FUNCTION_INFO_V1(vm_stop_move);
 MoveControl ReadControl(Oid schema, Oid child) {
     SqlArg args[] = {OidArg(REGCLASSOID, child)};
     AsOwner owner = EnterAsOwner(schema);
-    SqlResult row = RunSavedSql(psprintf("SELECT paused_by, stop_at, stop_by FROM %s WHERE child = $1",
-                                         ExtensionName(schema, "vm_move_control")),
-                                args, 1, 3);
+    SqlResult row =
+        RunSavedSql(psprintf("SELECT paused_by, stop_at, stop_by, paused_at FROM %s WHERE child = $1",
+                             ExtensionName(schema, "vm_move_control")),
+                    args, 1, 4);
     LeaveAsOwner(owner);
     MoveControl control = {};
     if (!row.found) return control;
     if (!row.null[0]) control.paused_by = TextDatumGetCString(row.value[0]);
     if (!row.null[1]) control.stop_at = DatumGetTimestampTz(row.value[1]);
     if (!row.null[2]) control.stop_by = TextDatumGetCString(row.value[2]);
+    if (!row.null[3]) control.paused_at = DatumGetTimestampTz(row.value[3]);
     return control;
 }
 

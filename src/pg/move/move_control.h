@@ -7,7 +7,8 @@
 constexpr char kPaused[] = "vm_resume_move";
 
 struct MoveControl {
-    char* paused_by;      // NULL: not paused
+    char* paused_by;  // NULL: not paused
+    TimestampTz paused_at;
     TimestampTz stop_at;  // moves that began before are to stop; 0: never said
     char* stop_by;
 };

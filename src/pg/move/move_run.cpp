@@ -196,9 +196,11 @@ static void Step(void* arg) {
     } else {
         TimestampTz until;
         char* reason = ReasonToWait(run, &control, &until);
-        if (reason != NULL)
+        if (reason != NULL) {
+            // It may have been switched back meanwhile, and be switched again before this one goes on.
+            CheckMovesTurn(run->target);
             Wait(run, reason, until);
-        else if (!run->scanning)
+        } else if (!run->scanning)
             BeginScanning(run);
         else
             Batch(run);

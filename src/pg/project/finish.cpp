@@ -43,12 +43,14 @@ static void RequireSteps(const Finish* work, const ProjectEntity* entity) {
     const char* tenant = quote_literal_cstr(work->tenant);
     const char* project = quote_literal_cstr(work->project);
     const char* name = entity->parent.entity;
-    if (!entity->done[(int)Step::Switch])
+    if (!entity->done[(int)Step::Switch]) {
+        // It is not done, so there is a statement.
+        char* first = StatementBefore(&key, Step::Switch, list_make1((void*)entity), false);
         ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
                         errmsg("entity \"%s\" of project %s of tenant %s is not switched over yet", name,
                                work->project, work->tenant),
-                        errhint("SELECT * FROM %s(%s, %s, %s);", ExtensionName(work->schema, "vm_switch"),
-                                tenant, project, quote_literal_cstr(name))));
+                        errhint("%s", first)));
+    }
     RequireFeedBegun(&key, Step::Finish, entity);
     if (!entity->done[(int)Step::FeedStop])
         ereport(ERROR,
@@ -140,7 +142,7 @@ static void EndChild(const Finish* work, Ending* ending) {
         ending->found = "the table was gone already";
     } else {
         Relation rel = relation_open(ending->child, NoLock);
-        RequireForgotten(rel, false);
+        RequireForgotten(work->schema, rel, false);
         relation_close(rel, NoLock);
         if (entity->pooled) {
             ForgetChild(work->schema, ending->child);
@@ -198,7 +200,7 @@ static Ending* Begin(const Finish* work, const ProjectEntity* entity) {
     if (rel != NULL) RequireOwner(rel);
     RequireNothingLeft(work, ending);
     if (rel != NULL) {
-        RequireForgotten(rel, true);
+        RequireForgotten(work->schema, rel, true);
         relation_close(rel, AccessShareLock);
     }
     return ending;

@@ -20,7 +20,7 @@ struct Turn {
 static bool TurnOf(const MoveTarget* target, Turn* turn) {
     SqlArg args[] = {OidArg(REGCLASSOID, target->child_oid)};
     AsOwner owner = EnterAsOwner(target->schema);
-    SqlResult row = RunSql(
+    SqlResult row = RunSavedSql(
         psprintf(
             "SELECT e.tenant, e.project, e.entity, p.closed, p.move_active = 'before_switch', e.switch_at "
             "IS NOT NULL FROM %s e JOIN %s p USING (entity) WHERE e.child = $1",

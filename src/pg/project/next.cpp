@@ -1,5 +1,6 @@
 // vm_next: the next step of a project. Reads only; where the tables can say how far it is they are asked, and
 // the steps on record where they cannot.
+#include "pg/move/move_control.h"
 #include "pg/project/project_facts.h"
 #include "pg/server/tables.h"
 
@@ -204,6 +205,14 @@ static void ExplainCheck(const ProjectKey* key, List* missing, Answer* answer) {
 
 static void ExplainMove(const ProjectKey* key, const ProjectEntity* entity, Answer* answer) {
     answer->why_not_yet = MoveUnderWay(key->schema, entity);
+    MoveControl control = ReadControl(key->schema, entity->child);
+    if (control.paused_by != NULL) {
+        if (answer->why_not_yet == NULL)
+            answer->why_not_yet =
+                psprintf("%s: by %s, %s ago", kMovesPaused, control.paused_by, Ago(control.paused_at));
+        answer->do_first = psprintf("SELECT %s(%s);", CallName(key->schema, "vm_resume_move"),
+                                    quote_literal_cstr(QualifiedName(entity->child)));
+    }
     if (answer->why_not_yet != NULL) return;
     EntityFacts facts = FactsOf(key, entity);
     answer->why_not_yet = HalfRows(entity, &facts);
@@ -255,6 +264,19 @@ static List* MissingOf(const ProjectKey* key, const Planned* planned, List* enti
         if (!IsDone(key, planned, entity)) missing = lappend(missing, entity);
     }
     return missing;
+}
+
+char* StatementBefore(const ProjectKey* key, Step step, List* entities, bool all_entities) {
+    ListCell* cell;
+    foreach (cell, PlanOf(entities)) {
+        const Planned* planned = (const Planned*)lfirst(cell);
+        List* missing = MissingOf(key, planned, entities);
+        bool all = all_entities && planned->entity == NULL && list_length(missing) == list_length(entities);
+        if (missing != NIL)
+            return StatementOf(key, planned->step, all ? NULL : (const ProjectEntity*)linitial(missing));
+        if (planned->step == step) break;
+    }
+    return NULL;
 }
 
 static Answer NextOf(const ProjectKey* key, List* entities) {

@@ -42,48 +42,54 @@ Parent* FindParent(Oid schema, const char* entity) {
 
 Parent* RegisteredParent(Oid schema, const char* entity) {
     Parent* parent = FindParent(schema, entity);
-    if (parent == NULL)
-        ereport(ERROR,
-                (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("entity \"%s\" is not registered", entity),
-                 errhint("Entities are rows of %s; see %s.", ExtensionName(schema, "vm_parent"),
-                         ExtensionName(schema, "vm_register_parent"))));
+    if (parent == NULL) RaiseNoEntity(schema, entity);
     return parent;
 }
 
+// Projects whose rows have something to do with the entity's table: the source is checked without it.
+static const char* const kBegun =
+    "(child IS NOT NULL OR num_nonnulls(prepare_at, feed_start_at, check_at, move_closed_at, switch_at, "
+    "anomaly_check_at, move_at, feed_stop_at, finish_at) > 0)";
+
 // How many children of an entity serve a project, and how many its pool has; tables that are gone do not
-// count.
-struct Children {
+// count. How many projects have begun with it, finished ones among them.
+struct Use {
     int64 serving;
     int64 pooled;
+    int64 begun;
 };
 
-static Children CountChildren(Oid schema, const char* entity) {
+static Use UseOf(Oid schema, const char* entity) {
     SqlArg args[] = {TextArg(entity)};
     AsOwner owner = EnterAsOwner(schema);
-    SqlResult counts =
-        RunSql(psprintf("SELECT (SELECT count(*) FROM %s e WHERE e.entity = $1 AND e.child IN (SELECT oid "
-                        "FROM pg_class)), (SELECT count(*) FROM %s p WHERE p.entity = $1 AND p.child IN "
-                        "(SELECT oid FROM pg_class))",
-                        ExtensionName(schema, "vm_project_entity"), ExtensionName(schema, "vm_pool")),
-               args, 1, 2);
+    SqlResult counts = RunSql(
+        psprintf("SELECT count(*) FILTER (WHERE child IN (SELECT oid FROM pg_class)), (SELECT count(*) FROM "
+                 "%s p WHERE p.entity = $1 AND p.child IN (SELECT oid FROM pg_class)), count(*) FILTER "
+                 "(WHERE %s) FROM %s WHERE entity = $1",
+                 ExtensionName(schema, "vm_pool"), kBegun, ExtensionName(schema, "vm_project_entity")),
+        args, 1, 3);
     LeaveAsOwner(owner);
-    return {DatumGetInt64(counts.value[0]), DatumGetInt64(counts.value[1])};
+    return {DatumGetInt64(counts.value[0]), DatumGetInt64(counts.value[1]), DatumGetInt64(counts.value[2])};
 }
 
 // What children were made of, and by what, stays while there are any.
-static void RequireNoChildren(Oid schema, const Parent* old, bool pool_only, const char* what) {
-    Children children = CountChildren(schema, old->entity);
-    if (children.pooled > 0)
+static void RequireNoPool(Oid schema, const char* entity, const Use* use, const char* what) {
+    if (use->pooled > 0)
         ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-                        errmsg("entity \"%s\" has a pool of children: %s", old->entity, what),
-                        errdetail("Its pool has %lld.", (long long)children.pooled),
+                        errmsg("entity \"%s\" has a pool of children: %s", entity, what),
+                        errdetail("Its pool has %lld.", (long long)use->pooled),
                         errhint("SELECT %s(%s);", ExtensionName(schema, "vm_drop_pool"),
-                                quote_literal_cstr(old->entity))));
-    if (children.serving > 0 && !pool_only)
+                                quote_literal_cstr(entity))));
+}
+
+static void RequireNoChildren(Oid schema, const char* entity, const char* what) {
+    Use use = UseOf(schema, entity);
+    RequireNoPool(schema, entity, &use, what);
+    if (use.serving > 0)
         ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-                        errmsg("projects have children of entity \"%s\": %s", old->entity, what),
-                        errdetail_plural("There is %lld.", "There are %lld.", (unsigned long)children.serving,
-                                         (long long)children.serving),
+                        errmsg("projects have children of entity \"%s\": %s", entity, what),
+                        errdetail_plural("There is %lld.", "There are %lld.", (unsigned long)use.serving,
+                                         (long long)use.serving),
                         errhint("Finish these projects first, see %s.", ExtensionName(schema, "vm_finish"))));
 }
 
@@ -165,10 +171,42 @@ static void WarnWithoutKey(Relation rel) {
              errhint("Give it a primary key, or a unique index on NOT NULL columns that are no identity.")));
 }
 
+// Another table for an entity that there is: a slip, like vm_register_parent('vouchers', 'campaign'), more
+// often than not.
+static void CheckTable(Oid schema, const Parent* old, Oid parent) {
+    const char* entity = old->entity;
+    bool gone = get_rel_name(old->parent) == NULL;
+    Use use = UseOf(schema, entity);
+    RequireNoPool(schema, entity, &use, "its parent cannot be another table");
+    if (use.serving > 0 || (use.begun > 0 && !gone))
+        ereport(
+            ERROR,
+            (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+             errmsg(use.serving > 0
+                        ? "projects have children of entity \"%s\": its parent cannot be another table"
+                        : "projects have begun with entity \"%s\": its parent cannot be another table",
+                    entity),
+             errdetail("It is table %s, and was to become %s. There are %lld.", QualifiedName(old->parent),
+                       QualifiedName(parent), (long long)(use.serving > 0 ? use.serving : use.begun)),
+             errhint("A table is an entity of its own: give it a name with entity => '...'. If this entity "
+                     "is to be that table, finish or remove these projects, then take it out: SELECT %s(%s);",
+                     ExtensionName(schema, "vm_unregister_parent"), quote_literal_cstr(entity))));
+    if (gone)
+        ereport(NOTICE, (errmsg("entity \"%s\" is table %s from now on; the one it was is gone", entity,
+                                QualifiedName(parent))));
+    else
+        ereport(NOTICE, (errmsg("entity \"%s\" is table %s from now on, and no longer %s", entity,
+                                QualifiedName(parent), QualifiedName(old->parent)),
+                         errhint("If it was to be an entity of its own, register %s again, and give this one "
+                                 "a name with entity => '...'.",
+                                 QualifiedName(old->parent))));
+}
+
 static void CheckChange(Oid schema, const Parent* old, Oid parent, const char* mapping) {
-    if (old->parent != parent) RequireNoChildren(schema, old, false, "its parent cannot be another table");
-    if (strcmp(old->mapping, mapping) != 0)
-        RequireNoChildren(schema, old, true, "their mapping cannot be another");
+    if (old->parent != parent) CheckTable(schema, old, parent);
+    if (strcmp(old->mapping, mapping) == 0) return;
+    Use use = UseOf(schema, old->entity);
+    RequireNoPool(schema, old->entity, &use, "their mapping cannot be another");
 }
 
 static void RequireFree(Oid schema, Oid parent, const char* entity) {
@@ -188,9 +226,10 @@ static void RequireFree(Oid schema, Oid parent, const char* entity) {
 extern "C" {
 
 // vm_register_parent(parent, mapping, entity, closed, move_order, move_active, source_collection,
-// source_database) → the entity. The same entity again: its settings are replaced. Errors: no parent (42809,
-// 0A000) or not the caller's (42501); no such mapping (42704), or it does not fit (22023); closed or
-// move_active mean nothing (22023); the table is another entity (42710); children are in the way (55000).
+// source_database) → the entity. The same entity again: its settings are replaced; with another table a
+// NOTICE says so. Errors: no parent (42809, 0A000) or not the caller's (42501); no such mapping (42704), or
+// it does not fit (22023); closed or move_active mean nothing (22023); the table is another entity (42710); a
+// pool, or with another table projects that have begun, are in the way (55000).
 Datum vm_register_parent(PG_FUNCTION_ARGS) {
     RequireArguments(fcinfo, 2);
     RequireArgument(fcinfo, 5);
@@ -248,8 +287,10 @@ Datum vm_register_parent(PG_FUNCTION_ARGS) {
     PG_RETURN_TEXT_P(cstring_to_text(entity));
 }
 
-// vm_unregister_parent(entity). What was recorded of its projects stays in vm_history. Errors: not registered
-// (22023); its table is not the caller's (42501); projects are not finished, or it has a pool (55000).
+// vm_unregister_parent(entity). What was recorded of its projects stays in vm_history, and in
+// vm_project_entity what the flag stands for: registered again, its projects are as far as they were. Errors:
+// not registered (22023); its table is not the caller's (42501); projects are not finished, or it has a pool
+// (55000).
 Datum vm_unregister_parent(PG_FUNCTION_ARGS) {
     RequireArguments(fcinfo, 1);
     PreventCommandIfReadOnly("vm_unregister_parent()");
@@ -259,14 +300,14 @@ Datum vm_unregister_parent(PG_FUNCTION_ARGS) {
     Parent* parent = RegisteredParent(schema, entity);
     Relation rel = try_relation_open(parent->parent, AccessShareLock);
     if (rel != NULL) RequireOwner(rel);
-    RequireNoChildren(schema, parent, false, "it cannot be unregistered");
+    RequireNoChildren(schema, entity, "it cannot be unregistered");
     SqlArg args[] = {TextArg(entity), {BOOLOID, BoolGetDatum(rel == NULL), false}};
     char* entities = ExtensionName(schema, "vm_project_entity");
     AsOwner owner = EnterAsOwner(schema);
     // With its table gone there is nothing left to finish.
     SqlResult open = RunSql(psprintf("SELECT tenant, project, count(*) OVER () FROM %s WHERE entity = $1 AND "
-                                     "finish_at IS NULL AND NOT $2 ORDER BY tenant, project LIMIT 1",
-                                     entities),
+                                     "finish_at IS NULL AND %s AND NOT $2 ORDER BY tenant, project LIMIT 1",
+                                     entities, kBegun),
                             args, 2, 3);
     if (open.found)
         ereport(
@@ -278,7 +319,10 @@ Datum vm_unregister_parent(PG_FUNCTION_ARGS) {
                  (unsigned long)DatumGetInt64(open.value[2]), (long long)DatumGetInt64(open.value[2]),
                  TextDatumGetCString(open.value[1]), TextDatumGetCString(open.value[0])),
              errhint("Finish these projects first, see %s.", ExtensionName(schema, "vm_finish"))));
-    RunSql(psprintf("DELETE FROM %s WHERE entity = $1", entities), args, 1, 0);
+    // What neither ended nor went live with the table has nothing left to go on with.
+    RunSql(psprintf("DELETE FROM %s WHERE entity = $1 AND finish_at IS NULL AND switch_at IS NULL AND %s",
+                    entities, kBegun),
+           args, 1, 0);
     RunSql(psprintf("DELETE FROM %s WHERE entity = $1", ExtensionName(schema, "vm_pool")), args, 1, 0);
     RunSql(psprintf("DELETE FROM %s WHERE entity = $1", ExtensionName(schema, "vm_parent")), args, 1, 0);
     LeaveAsOwner(owner);

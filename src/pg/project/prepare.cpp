@@ -11,6 +11,7 @@
 #include "pg/mapping/plan_cache.h"
 #include "pg/child/pool_child.h"
 #include "pg/server/tables.h"
+#include "pg/switch/flag.h"
 
 extern "C" {
 #include <tcop/utility.h>
@@ -198,6 +199,19 @@ static void Prepare(void* arg) {
     }
 }
 
+// Nothing is to be fed any more where applications write already, unless somebody knows better.
+static void WarnIfLive(const Preparation* work, const ProjectEntity* entity) {
+    const char* name = entity->parent.entity;
+    if (!ReadFlag(work->schema, work->tenant, work->project, name, NULL)) return;
+    ereport(WARNING, (errmsg("entity \"%s\" of project %s of tenant %s is switched over and has no child",
+                             name, work->project, work->tenant),
+                      errdetail("It gets one: what a feed writes to it comes beside what applications have "
+                                "written since."),
+                      errhint("See what was done: SELECT * FROM %s WHERE tenant = %s AND project = %s;",
+                              ExtensionName(work->schema, "vm_history"), quote_literal_cstr(work->tenant),
+                              quote_literal_cstr(work->project))));
+}
+
 static void Put(ReturnSetInfo* result, const ProjectEntity* entity) {
     Datum values[] = {CStringGetTextDatum(entity->parent.entity), ObjectIdGetDatum(entity->child)};
     bool nulls[] = {false, !OidIsValid(entity->child)};
@@ -226,6 +240,7 @@ Datum vm_prepare(PG_FUNCTION_ARGS) {
     foreach (cell, work.entities) {
         ProjectEntity* entity = (ProjectEntity*)lfirst(cell);
         all &= IsFinished(entity) || IsPrepared(entity);
+        if (!OidIsValid(entity->child) && !IsFinished(entity)) WarnIfLive(&work, entity);
         if (OidIsValid(entity->child) && !IsPrepared(entity))
             ereport(WARNING, (errmsg("the child of entity \"%s\" for project %s of tenant %s was dropped",
                                      entity->parent.entity, work.project, work.tenant),

@@ -65,6 +65,20 @@ static ProjectEntity* EntityOf(int row, MemoryContext caller) {
     return entity;
 }
 
+void RaiseNoEntity(Oid schema, const char* entity) {
+    AsOwner owner = EnterAsOwner(schema);
+    SqlResult known = RunSql(psprintf("SELECT string_agg(entity, ', ' ORDER BY move_order, entity) FROM %s",
+                                      ExtensionName(schema, "vm_parent")),
+                             NULL, 0, 1);
+    LeaveAsOwner(owner);
+    char* names = TextOrNull(&known, 0);
+    ereport(ERROR,
+            (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("entity \"%s\" is not registered", entity),
+             names ? errdetail("Registered: %s.", names) : errdetail("No parent is registered."),
+             errhint("Entities are rows of %s; see %s.", ExtensionName(schema, "vm_parent"),
+                     ExtensionName(schema, "vm_register_parent"))));
+}
+
 List* ProjectEntities(Oid schema, const char* tenant, const char* project, const char* entity, bool lock) {
     MemoryContext caller = CurrentMemoryContext;
     StringInfoData steps;
@@ -94,11 +108,7 @@ List* ProjectEntities(Oid schema, const char* tenant, const char* project, const
     }
     SPI_finish();
     LeaveAsOwner(owner);
-    if (entities == NIL && entity != NULL)
-        ereport(ERROR,
-                (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("entity \"%s\" is not registered", entity),
-                 errhint("Entities are rows of %s; see %s.", ExtensionName(schema, "vm_parent"),
-                         ExtensionName(schema, "vm_register_parent"))));
+    if (entities == NIL && entity != NULL) RaiseNoEntity(schema, entity);
     if (entities == NIL)
         ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("no parent is registered"),
                         errhint("Register the tables that take part with %s.",

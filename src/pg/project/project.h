@@ -42,6 +42,9 @@ struct ProjectEntity {
 // With `lock` the rows of vm_project are locked: one session at a time takes a project a step further.
 List* ProjectEntities(Oid schema, const char* tenant, const char* project, const char* entity, bool lock);
 
+// Raises 22023: there is no such entity; the detail has those there are.
+[[noreturn]] void RaiseNoEntity(Oid schema, const char* entity);
+
 // Writes a step to vm_history and, if it passed, to vm_project_entity, of one entity or (NULL) of all that
 // are registered. A check that did not pass is not done any more, whatever an earlier one had found; other
 // steps that did not pass leave the record of the last that did. found: for people, or NULL. override_reason:

@@ -113,11 +113,12 @@ void RequireStep(const ProjectKey* key, Step step, List* entities, const char* a
     }
     if (missing == 0) return;
     bool all = asked == NULL && missing == list_length(entities);
+    char* statement = StatementBefore(key, needed, entities, asked == NULL);
+    if (statement == NULL) statement = StatementOf(key, needed, all ? NULL : first);
     ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
                     errmsg("%s of project %s of tenant %s comes after %s", WordOf(step), key->project,
                            key->tenant, WordOf(needed)),
-                    errdetail("That is not done for %s.", names.data),
-                    errhint("Run: %s", StatementOf(key, needed, all ? NULL : first))));
+                    errdetail("That is not done for %s.", names.data), errhint("Run: %s", statement)));
 }
 
 void RequireUnfinished(const ProjectKey* key, Step step, List* entities) {

@@ -18,8 +18,15 @@ char* CallName(Oid schema, const char* function);
 // cannot be. Not to be called within a safe path.
 char* StatementOf(const ProjectKey* key, Step step, const ProjectEntity* entity);
 
-// Refuses `step` (55000) unless `needed` is done for all of the entities; the hint is the statement to run.
-// `asked`: the entity the caller named, or NULL.
+// What vm_next says of these entities, if that comes no later than `step`; else NULL. `all_entities`: they
+// are all of the project's. Not to be called within a safe path.
+char* StatementBefore(const ProjectKey* key, Step step, List* entities, bool all_entities);
+
+// What vm_next says of a child whose moves are paused begins with this.
+constexpr char kMovesPaused[] = "moves of this child are paused";
+
+// Refuses `step` (55000) unless `needed` is done for all of the entities; the hint is the statement to run
+// first. `asked`: the entity the caller named, or NULL.
 void RequireStep(const ProjectKey* key, Step step, List* entities, const char* asked, Step needed);
 
 // Refuses `step` (55000) for entities that are finished.

@@ -9,23 +9,35 @@ static char* Ask(const char* sql, SqlArg arg) {
     return row.found ? TextOrNull(&row, 0) : NULL;
 }
 
-char* WriterOf(Oid table) {
-    return Ask(
-        "SELECT CASE WHEN l.pid IS NULL "
-        "THEN format('Prepared transaction %L holds %s on it, since %s s.', p.gid, l.mode, "
-        "round(extract(epoch FROM clock_timestamp() - p.prepared), 1)) "
-        "ELSE format('Process %s (%s) holds %s on it, in a transaction that began %s s ago.', l.pid, "
-        "coalesce(nullif(a.application_name, ''), a.backend_type, 'unknown'), l.mode, "
-        "coalesce(round(extract(epoch FROM clock_timestamp() - a.xact_start), 1)::text, '?')) END "
-        "FROM pg_locks l LEFT JOIN pg_stat_activity a ON a.pid = l.pid "
-        "LEFT JOIN pg_locks t ON l.pid IS NULL AND t.pid IS NULL AND t.locktype = 'transactionid' "
-        "AND t.virtualtransaction = l.virtualtransaction "
-        "LEFT JOIN pg_prepared_xacts p ON p.transaction = t.transactionid "
-        "WHERE l.locktype = 'relation' AND l.relation = $1 "
-        "AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database()) "
-        "AND l.granted AND l.pid IS DISTINCT FROM pg_backend_pid() AND l.mode IN ('RowExclusiveLock', "
-        "'ShareUpdateExclusiveLock', 'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock') "
-        "ORDER BY coalesce(p.prepared, a.xact_start) LIMIT 1",
+char* LockHolder(Oid schema, const char* what, const char* condition, SqlArg arg) {
+    AsOwner owner = EnterAsOwner(schema);
+    SqlResult row = RunSql(
+        psprintf(
+            "SELECT CASE WHEN l.pid IS NULL "
+            "THEN format('Prepared transaction %%L holds %%s, since %%s s.', p.gid, %s, "
+            "round(extract(epoch FROM clock_timestamp() - p.prepared), 1)) "
+            "ELSE format('Process %%s (%%s%%s) holds %%s, in a transaction that began %%s s ago.', l.pid, "
+            "coalesce('user ' || a.usename || ', ', ''), "
+            "coalesce(nullif(a.application_name, ''), a.backend_type, 'unknown'), %s, "
+            "coalesce(round(extract(epoch FROM clock_timestamp() - a.xact_start), 1)::text, '?')) END "
+            "FROM pg_locks l LEFT JOIN pg_stat_activity a ON a.pid = l.pid "
+            "LEFT JOIN pg_locks t ON l.pid IS NULL AND t.pid IS NULL AND t.locktype = 'transactionid' "
+            "AND t.virtualtransaction = l.virtualtransaction "
+            "LEFT JOIN pg_prepared_xacts p ON p.transaction = t.transactionid "
+            "WHERE l.granted AND l.pid IS DISTINCT FROM pg_backend_pid() AND %s "
+            "ORDER BY coalesce(p.prepared, a.xact_start) LIMIT 1",
+            what, what, condition),
+        &arg, 1, 1);
+    LeaveAsOwner(owner);
+    return row.found ? TextOrNull(&row, 0) : NULL;
+}
+
+char* WriterOf(Oid schema, Oid table) {
+    return LockHolder(
+        schema, "l.mode || ' on it'",
+        "l.locktype = 'relation' AND l.relation = $1 AND l.database = (SELECT oid FROM pg_database WHERE "
+        "datname = current_database()) AND l.mode IN ('RowExclusiveLock', 'ShareUpdateExclusiveLock', "
+        "'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock')",
         OidArg(OIDOID, table));
 }
 

@@ -17,41 +17,6 @@ extern "C" {
 PG_FUNCTION_INFO_V1(vm_switch);
 }
 
-static void LimitLockWait(int milliseconds) {
-    (void)set_config_option("lock_timeout", psprintf("%d", milliseconds), PGC_USERSET, PGC_S_SESSION,
-                            GUC_ACTION_SAVE, true, 0, false);
-}
-
-struct Taking {
-    Oid schema;
-    const char* tenant;
-    const char* project;
-    const char* entity;
-    int lock_timeout_ms;
-    List* entities;
-};
-
-static void Take(void* arg) {
-    Taking* taking = (Taking*)arg;
-    int nest = NewGUCNestLevel();
-    LimitLockWait(taking->lock_timeout_ms);
-    taking->entities = ProjectEntities(taking->schema, taking->tenant, taking->project, taking->entity, true);
-    AtEOXact_GUC(true, nest);
-}
-
-List* TakeProject(Oid schema, const char* tenant, const char* project, const char* entity,
-                  int lock_timeout_ms) {
-    Taking taking = {schema, tenant, project, entity, lock_timeout_ms, NIL};
-    ErrorData* error = RunCaught(Take, &taking);
-    if (error == NULL) return taking.entities;
-    if (error->sqlerrcode != ERRCODE_LOCK_NOT_AVAILABLE) ReThrowError(error);
-    ereport(ERROR,
-            (errcode(ERRCODE_LOCK_NOT_AVAILABLE),
-             errmsg("another session is at work on project %s of tenant %s", project, tenant),
-             errdetail("Nothing was changed."),
-             errhint("Wait until its transaction has ended, then look again how far the project is.")));
-}
-
 struct SwitchSettings {
     DrainSettings drain;
     int lock_timeout_ms;
@@ -135,6 +100,19 @@ static void AddEntity(Switch* s, ProjectEntity* entity) {
     s->count++;
 }
 
+// The flag stands. Set by hand, or before its record was lost, it is put on record: what comes after the
+// switch waits for that.
+static void TellSwitched(const Switch* s, const ProjectEntity* entity, TimestampTz since) {
+    const char* name = entity->parent.entity;
+    bool recorded = entity->done[(int)Step::Switch];
+    if (!recorded)
+        RecordStep(s->schema, s->tenant, s->project, name, Step::Switch, true,
+                   psprintf("it was switched already, since %s", timestamptz_to_str(since)), NULL);
+    ereport(NOTICE,
+            (errmsg("entity %s of project %s of tenant %s is switched already", name, s->project, s->tenant),
+             recorded ? 0 : errdetail("That was not on record, and is now.")));
+}
+
 static Switch SwitchOf(FunctionCallInfo fcinfo, int lock_timeout_ms) {
     Switch s = {};
     s.schema = ExtensionSchema(fcinfo);
@@ -150,9 +128,9 @@ static Switch SwitchOf(FunctionCallInfo fcinfo, int lock_timeout_ms) {
     ListCell* cell;
     foreach (cell, entities) {
         ProjectEntity* one = (ProjectEntity*)lfirst(cell);
-        if (ReadFlag(s.schema, s.tenant, s.project, one->parent.entity, NULL))
-            ereport(NOTICE, (errmsg("entity %s of project %s of tenant %s is switched already",
-                                    one->parent.entity, s.project, s.tenant)));
+        TimestampTz since;
+        if (ReadFlag(s.schema, s.tenant, s.project, one->parent.entity, &since))
+            TellSwitched(&s, one, since);
         else
             AddEntity(&s, one);
     }
@@ -223,11 +201,10 @@ static void SwitchUnderLock(void* arg) {
     }
 }
 
-// Who holds what stands in the way of SHARE, for people.
 static char* HolderOf(const Switch* s) {
     for (int i = 0; i < s->count; i++) {
-        char* who = WriterOf(RelationGetRelid(s->children[i].rel));
-        if (who != NULL) return who;
+        char* holder = WriterOf(s->schema, RelationGetRelid(s->children[i].rel));
+        if (holder != NULL) return holder;
     }
     return pstrdup("Others hold it time and again.");
 }

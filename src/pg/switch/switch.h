@@ -26,9 +26,12 @@ struct SwitchFound {
 };
 
 // The project's entities, the project locked until the transaction ends. Error (55P03): another session takes
-// it a step further, and has not ended in lock_timeout_ms.
+// it a step further, and has not ended in lock_timeout_ms; the detail says which.
 List* TakeProject(Oid schema, const char* tenant, const char* project, const char* entity,
                   int lock_timeout_ms);
+
+// How long each lock is waited for, until the level of settings that the caller has begun ends.
+void LimitLockWait(int milliseconds);
 
 // The argument lock_timeout_ms; an error (22023) if it cannot be.
 int LockTimeoutOf(int milliseconds);

@@ -130,9 +130,10 @@ extern "C" {
 // vm_switch_back(tenant, project, entity, reason, count_written, lock_timeout_ms) → (entity, written_since,
 // switched_at, switched_back_at). Entity NULL: all of the project's that are switched. The reason is
 // required. Never refused because of how far the project is: once rows have moved or the feed has stopped, a
-// WARNING says that the feed has to begin anew, and that comes before the next switch. Movers stop: a
-// batch at hand is waited for, and rows count as moved if it takes longer. Errors: 22004, 22023 without one;
-// 55P03 if another session is at work on the project; 0A000 outside READ COMMITTED.
+// WARNING says that the feed has to begin anew, and that comes before the next switch. Movers that may not
+// move before the switch stop: a batch at hand is waited for, and rows count as moved if it takes longer.
+// Errors: 22004, 22023 without one; 55P03 if another session is at work on the project; 0A000 outside READ
+// COMMITTED.
 Datum vm_switch_back(PG_FUNCTION_ARGS) {
     RequireArguments(fcinfo, 2);
     RequireArgument(fcinfo, 3);
