@@ -69,6 +69,7 @@ AS 'MODULE_PATHNAME' LANGUAGE C;
 COMMENT ON FUNCTION vm_define_mapping(text, jsonb) IS
 'create or replace a mapping; rules that are bad, or do not fit its tables, are refused
 
+Rows that there are stay as the former rules made them; a NOTICE says in which tables.
 mapping: name, as triggers give it; one that is shipped is put aside, not changed
 rules: {"columns": {...}, "unmapped": ..., "watermark": ..., "on_error": ...}, each optional; see docs/mapping.md
 Errors: 22023 an unknown key, a rule that cannot be, or one that does not fit a table that uses the mapping, naming both';

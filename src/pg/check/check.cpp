@@ -5,7 +5,7 @@
 #include "pg/check/check_condition.h"
 #include "pg/move/move_target.h"
 #include "pg/mapping/plan_cache.h"
-#include "pg/switch/sealed.h"
+#include "pg/server/sealed.h"
 #include "pg/server/tables.h"
 
 extern "C" {

@@ -180,7 +180,7 @@ Datum vm_check_project(PG_FUNCTION_ARGS) {
     InitMaterializedSRF(fcinfo, 0);
     ProjectKey key = {ExtensionSchema(fcinfo), text_to_cstring(PG_GETARG_TEXT_PP(0)),
                       text_to_cstring(PG_GETARG_TEXT_PP(1))};
-    const char* asked = PG_ARGISNULL(2) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(2));
+    const char* asked = TextArgument(fcinfo, 2);
     List* entities = ProjectEntities(key.schema, key.tenant, key.project, asked, true);
     RequireUnfinished(&key, Step::Check, entities);
     RequireChildren(&key, Step::Check, entities, asked);

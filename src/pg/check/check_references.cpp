@@ -142,13 +142,12 @@ static List* ChildrenApart(Oid schema, Oid parent) {
     List* children = NIL;
     if (get_rel_relkind(parent) != RELKIND_PARTITIONED_TABLE) return children;
     SqlArg args[] = {OidArg(OIDOID, parent)};
-    AsOwner owner = EnterAsOwner(schema);
     SqlResult result =
-        RunSql(psprintf("SELECT array_agg(child::oid ORDER BY child) FROM %s WHERE parent = $1 AND "
-                        "child IN (SELECT oid FROM pg_class)",
-                        ExtensionName(schema, "vm_child")),
-               args, 1, 1);
-    LeaveAsOwner(owner);
+        RunAsOwner(schema,
+                   psprintf("SELECT array_agg(child::oid ORDER BY child) FROM %s WHERE parent = $1 AND "
+                            "child IN (SELECT oid FROM pg_class)",
+                            ExtensionName(schema, "vm_child")),
+                   args, 1, 1);
     if (result.null[0]) return children;
     Datum* oids;
     int count;
@@ -197,14 +196,13 @@ static OtherRows RowsOfOther(Oid schema, Relation child, Oid parent, const char*
     OtherRows rows = {NULL, RowsOf(parent, false, ChildrenApart(schema, parent))};
     SqlArg args[] = {OidArg(OIDOID, RelationGetRelid(child)), TextArg(entity)};
     char* table = ExtensionName(schema, "vm_project_entity");
-    AsOwner owner = EnterAsOwner(schema);
-    SqlResult result =
-        RunSql(psprintf("SELECT o.child::oid FROM %s m LEFT JOIN %s o ON o.tenant = m.tenant AND o.project = "
-                        "m.project AND o.entity = $2 AND o.child IN (SELECT oid FROM pg_class) WHERE m.child "
-                        "= $1",
-                        table, table),
-               args, 2, 1);
-    LeaveAsOwner(owner);
+    SqlResult result = RunAsOwner(
+        schema,
+        psprintf("SELECT o.child::oid FROM %s m LEFT JOIN %s o ON o.tenant = m.tenant AND o.project = "
+                 "m.project AND o.entity = $2 AND o.child IN (SELECT oid FROM pg_class) WHERE m.child "
+                 "= $1",
+                 table, table),
+        args, 2, 1);
     // Read by the parent's name, a child's rows are under the parent's policies; read apart, under its own.
     if (!result.found || HasPolicies(parent)) return rows;
     List* sibling = NIL;

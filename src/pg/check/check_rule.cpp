@@ -80,13 +80,12 @@ static Oid ChildWith(Oid schema, const char* mapping) {
 // The registered parents with a mapping, as an oid[]; NULL: none.
 static ArrayType* ParentsWith(Oid schema, const char* mapping) {
     SqlArg args[] = {TextArg(mapping)};
-    AsOwner owner = EnterAsOwner(schema);
     SqlResult row =
-        RunSql(psprintf("SELECT array_agg(parent::oid ORDER BY move_order) FROM %s WHERE mapping = "
-                        "$1 AND parent IN (SELECT oid FROM pg_class)",
-                        ExtensionName(schema, "vm_parent")),
-               args, 1, 1);
-    LeaveAsOwner(owner);
+        RunAsOwner(schema,
+                   psprintf("SELECT array_agg(parent::oid ORDER BY move_order) FROM %s WHERE mapping = "
+                            "$1 AND parent IN (SELECT oid FROM pg_class)",
+                            ExtensionName(schema, "vm_parent")),
+                   args, 1, 1);
     return row.null[0] ? NULL : DatumGetArrayTypeP(row.value[0]);
 }
 
@@ -151,8 +150,8 @@ Datum vm_define_check(PG_FUNCTION_ARGS) {
                      {TEXTOID, PG_GETARG_DATUM(4), PG_ARGISNULL(4)},
                      {TEXTOID, PG_GETARG_DATUM(5), PG_ARGISNULL(5)},
                      TextArg(GetUserNameFromId(GetUserId(), false))};
-    AsOwner owner = EnterAsOwner(schema);
-    RunSql(
+    RunAsOwner(
+        schema,
         psprintf(
             "INSERT INTO %s (check_name, mapping, parent, condition, severity, hint, source, defined_by) "
             "VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (check_name, shipped, mapping, parent) DO "
@@ -160,7 +159,6 @@ Datum vm_define_check(PG_FUNCTION_ARGS) {
             "source = excluded.source, defined_by = excluded.defined_by, defined_at = now()",
             ExtensionName(schema, "vm_check_rule")),
         args, lengthof(args), 0);
-    LeaveAsOwner(owner);
     PG_RETURN_VOID();
 }
 
@@ -195,8 +193,8 @@ Datum vm_source_checks(PG_FUNCTION_ARGS) {
     char* mapping = text_to_cstring(PG_GETARG_TEXT_PP(0));
     if (MappingRules(schema, mapping) == NULL) RaiseNoMapping(schema, mapping);
     SqlArg args[] = {TextArg(mapping)};
-    AsOwner owner = EnterAsOwner(schema);
-    SqlResult result = RunSql(
+    SqlResult result = RunAsOwner(
+        schema,
         psprintf(
             "WITH r AS (SELECT DISTINCT ON (check_name) * FROM %s WHERE parent IS NULL AND (mapping IS NULL "
             "OR "
@@ -221,7 +219,6 @@ Datum vm_source_checks(PG_FUNCTION_ARGS) {
             "check_name COLLATE \"C\") || E'.\\n' FROM r WHERE source IS NULL), '')",
             ExtensionName(schema, "vm_check_rule")),
         args, 1, 1);
-    LeaveAsOwner(owner);
     PG_RETURN_DATUM(result.value[0]);
 }
 }

@@ -83,17 +83,16 @@ Datum vm_define_reference(PG_FUNCTION_ARGS) {
                      TextArg(TextArgument(fcinfo, 6)),
                      TextArg(TextArgument(fcinfo, 7)),
                      TextArg(GetUserNameFromId(GetUserId(), false))};
-    AsOwner owner = EnterAsOwner(schema);
-    RunSql(psprintf("INSERT INTO %s (entity, column_name, refers_to, refers_to_column, count_column, "
-                    "counted, severity, count_severity, defined_by) VALUES ($1, $2::name, $3, $4::name, "
-                    "$5::name, $6, $7, $8, $9) ON CONFLICT (entity, column_name, shipped) DO UPDATE SET "
-                    "refers_to = excluded.refers_to, refers_to_column = excluded.refers_to_column, "
-                    "count_column = excluded.count_column, counted = excluded.counted, severity = "
-                    "excluded.severity, count_severity = excluded.count_severity, defined_by = "
-                    "excluded.defined_by, defined_at = now()",
-                    ExtensionName(schema, "vm_reference")),
-           args, lengthof(args), 0);
-    LeaveAsOwner(owner);
+    RunAsOwner(schema,
+               psprintf("INSERT INTO %s (entity, column_name, refers_to, refers_to_column, count_column, "
+                        "counted, severity, count_severity, defined_by) VALUES ($1, $2::name, $3, $4::name, "
+                        "$5::name, $6, $7, $8, $9) ON CONFLICT (entity, column_name, shipped) DO UPDATE SET "
+                        "refers_to = excluded.refers_to, refers_to_column = excluded.refers_to_column, "
+                        "count_column = excluded.count_column, counted = excluded.counted, severity = "
+                        "excluded.severity, count_severity = excluded.count_severity, defined_by = "
+                        "excluded.defined_by, defined_at = now()",
+                        ExtensionName(schema, "vm_reference")),
+               args, lengthof(args), 0);
     PG_RETURN_VOID();
 }
 

@@ -87,9 +87,8 @@ static void RunDrop(const char* name) {
 void DropChild(Oid schema, Oid child) {
     ForgetChild(schema, child);
     SqlArg args[] = {OidArg(REGCLASSOID, child)};
-    AsOwner owner = EnterAsOwner(schema);
-    RunSql(psprintf("DELETE FROM %s WHERE child = $1", ExtensionName(schema, "vm_child")), args, 1, 0);
-    LeaveAsOwner(owner);
+    RunAsOwner(schema, psprintf("DELETE FROM %s WHERE child = $1", ExtensionName(schema, "vm_child")), args,
+               1, 0);
     SafePath path = EnterSafePath();
     RunDrop(QualifiedName(child));
     LeaveSafePath(path);

@@ -6,8 +6,8 @@
 // What may be said of a table that is taken for a child. As the owner: names come with their schemas.
 static SqlResult AskParent(Oid schema, Oid table) {
     SqlArg args[] = {OidArg(REGCLASSOID, table), OidArg(OIDOID, schema)};
-    AsOwner owner = EnterAsOwner(schema);
-    SqlResult row = RunSql(
+    SqlResult row = RunAsOwner(
+        schema,
         psprintf(
             "WITH children AS (SELECT i.inhrelid AS child FROM pg_inherits i WHERE i.inhparent = $1 AND "
             "EXISTS (SELECT FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid WHERE t.tgrelid = "
@@ -20,7 +20,6 @@ static SqlResult AskParent(Oid schema, Oid table) {
             ExtensionName(schema, "vm_child"), ExtensionName(schema, "vm_project_entity"),
             ExtensionName(schema, "vm_parent"), ExtensionName(schema, "vm_parent")),
         args, 2, 3);
-    LeaveAsOwner(owner);
     return row;
 }
 

@@ -123,10 +123,9 @@ static void CopyIdentities(Oid parent, const char* child) {
 // What a child of a partitioned table cannot inherit: whose child it is.
 static void NoteParent(Oid schema, Oid child, Oid parent) {
     SqlArg args[] = {OidArg(REGCLASSOID, child), OidArg(REGCLASSOID, parent)};
-    AsOwner owner = EnterAsOwner(schema);
-    RunSql(psprintf("INSERT INTO %s (child, parent) VALUES ($1, $2)", ExtensionName(schema, "vm_child")),
-           args, 2, 0);
-    LeaveAsOwner(owner);
+    RunAsOwner(schema,
+               psprintf("INSERT INTO %s (child, parent) VALUES ($1, $2)", ExtensionName(schema, "vm_child")),
+               args, 2, 0);
 }
 
 static void MakeTable(const NewChild* wanted, const char* child, const char* parent, bool partitioned) {

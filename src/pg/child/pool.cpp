@@ -30,10 +30,10 @@ static void RequireParent(const Parent* parent) {
 
 static void AddToPool(const Pool* pool, Oid child) {
     SqlArg args[] = {OidArg(REGCLASSOID, child), TextArg(pool->parent->entity)};
-    AsOwner owner = EnterAsOwner(pool->schema);
-    RunSql(psprintf("INSERT INTO %s (child, entity) VALUES ($1, $2)", ExtensionName(pool->schema, "vm_pool")),
-           args, 2, 0);
-    LeaveAsOwner(owner);
+    RunAsOwner(
+        pool->schema,
+        psprintf("INSERT INTO %s (child, entity) VALUES ($1, $2)", ExtensionName(pool->schema, "vm_pool")),
+        args, 2, 0);
 }
 
 static void MakeChildren(void* arg) {

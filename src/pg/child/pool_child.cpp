@@ -60,13 +60,12 @@ bool ServedProject(Oid schema, Oid child, char** served) {
 
 static bool HasPool(Oid schema, const char* entity) {
     SqlArg args[] = {TextArg(entity)};
-    AsOwner owner = EnterAsOwner(schema);
-    bool found = RunSql(psprintf("SELECT true FROM %s WHERE entity = $1 AND child IN (SELECT oid FROM "
-                                 "pg_class) LIMIT 1",
-                                 ExtensionName(schema, "vm_pool")),
-                        args, 1, 1)
+    bool found = RunAsOwner(schema,
+                            psprintf("SELECT true FROM %s WHERE entity = $1 AND child IN (SELECT oid FROM "
+                                     "pg_class) LIMIT 1",
+                                     ExtensionName(schema, "vm_pool")),
+                            args, 1, 1)
                      .found;
-    LeaveAsOwner(owner);
     return found;
 }
 
@@ -80,9 +79,7 @@ static Oid FindFree(Oid schema, const char* entity) {
         "UPDATE OF p SKIP LOCKED",
         ExtensionName(schema, "vm_pool"), ExtensionName(schema, "vm_project_entity"));
     for (;;) {
-        AsOwner owner = EnterAsOwner(schema);
-        SqlResult candidate = RunSql(sql, args, 1, 1);
-        LeaveAsOwner(owner);
+        SqlResult candidate = RunAsOwner(schema, sql, args, 1, 1);
         if (!candidate.found) return InvalidOid;
         // Between that statement's snapshot and its lock another session may have taken the child.
         char* texts[3];

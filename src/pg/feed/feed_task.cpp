@@ -206,9 +206,7 @@ Datum vm_feed_task(PG_FUNCTION_ARGS) {
     RequireArgument(fcinfo, 2);
     Oid schema = ExtensionSchema(fcinfo);
     char* format = text_to_cstring(PG_GETARG_TEXT_PP(2));
-    FeedScope scope = {PG_ARGISNULL(0) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(0)),
-                       PG_ARGISNULL(1) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(1)),
-                       PG_ARGISNULL(3) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(3))};
+    FeedScope scope = {TextArgument(fcinfo, 0), TextArgument(fcinfo, 1), TextArgument(fcinfo, 3)};
     bool dms = strcmp(format, "dms") == 0, debezium = strcmp(format, "debezium") == 0;
     if (strcmp(format, "dms-settings") == 0) PG_RETURN_TEXT_P(cstring_to_text(DmsSettings()));
     if (strcmp(format, "dms-source") == 0) PG_RETURN_TEXT_P(cstring_to_text(DmsSource()));

@@ -21,24 +21,27 @@ PG_FUNCTION_INFO_V1(vm_mapping_check);
 PG_FUNCTION_INFO_V1(vm_mapping_changed);
 
 // vm_define_mapping(mapping text, rules jsonb): creates or replaces. Refuses bad rules, and such as do not
-// fit a table that uses the mapping (22023).
+// fit a table that uses the mapping (22023). Tables that have rows by other rules are told in a NOTICE.
 Datum vm_define_mapping(PG_FUNCTION_ARGS) {
     RequireArguments(fcinfo, 2);
     Oid schema = ExtensionSchema(fcinfo);
     if (VARSIZE_ANY_EXHDR(PG_GETARG_TEXT_PP(0)) == 0)
         ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("a mapping needs a name")));
     CheckRules(PG_GETARG_DATUM(0), PG_GETARG_DATUM(1));
+    char* mapping = text_to_cstring(PG_GETARG_TEXT_PP(0));
+    char* before = MappingRules(schema, mapping);
     SqlArg args[] = {{TEXTOID, PG_GETARG_DATUM(0), false},
                      {JSONBOID, PG_GETARG_DATUM(1), false},
                      TextArg(GetUserNameFromId(GetUserId(), false))};
-    AsOwner owner = EnterAsOwner(schema);
-    RunSql(psprintf("INSERT INTO %s (mapping, rules, defined_by) VALUES ($1, $2, $3) "
-                    "ON CONFLICT (mapping, shipped) DO UPDATE SET rules = excluded.rules, "
-                    "defined_by = excluded.defined_by, defined_at = now()",
-                    ExtensionName(schema, "vm_mapping")),
-           args, lengthof(args), 0);
-    LeaveAsOwner(owner);
-    RequireFitting(schema, text_to_cstring(PG_GETARG_TEXT_PP(0)));
+    RunAsOwner(schema,
+               psprintf("INSERT INTO %s (mapping, rules, defined_by) VALUES ($1, $2, $3) "
+                        "ON CONFLICT (mapping, shipped) DO UPDATE SET rules = excluded.rules, "
+                        "defined_by = excluded.defined_by, defined_at = now()",
+                        ExtensionName(schema, "vm_mapping")),
+               args, lengthof(args), 0);
+    RequireFitting(schema, mapping);
+    if (before != NULL && strcmp(before, MappingRules(schema, mapping)) != 0)
+        NoteRowsMadeBefore(schema, mapping);
     PG_RETURN_VOID();
 }
 
@@ -81,6 +84,7 @@ Datum vm_drop_mapping(PG_FUNCTION_ARGS) {
            args, 1, 0);
     LeaveAsOwner(owner);
     RequireFitting(schema, mapping);
+    NoteRowsMadeBefore(schema, mapping);
     PG_RETURN_VOID();
 }
 

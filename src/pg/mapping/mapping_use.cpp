@@ -3,7 +3,7 @@
 #include "pg/mapping/plan_cache.h"
 #include "pg/server/caught.h"
 #include "pg/server/tables.h"
-#include "pg/switch/sealed.h"
+#include "pg/server/sealed.h"
 
 // A table to compile the mapping for.
 struct Use {
@@ -13,6 +13,13 @@ struct Use {
     bool pooled;      // a pool's child: its trigger names no project
     char* served[2];  // the project that it serves, or NULLs
 };
+
+// That a trigger t, whose function is f, is a transform trigger of mapping $1; the extension's schema is $2.
+#define VM_TRIGGER_OF_MAPPING                                                                           \
+    "f.pronamespace = $2 AND CASE f.proname "                                                           \
+    "WHEN 'vm_transform' THEN t.tgnargs > 0 AND substring(t.tgargs FROM 1 FOR position('\\x00'::bytea " \
+    "IN t.tgargs) - 1) = convert_to($1, getdatabaseencoding()) "                                        \
+    "WHEN 'transform_voucher' THEN $1 = 'voucher' WHEN 'transform_campaign' THEN $1 = 'campaign' END"
 
 // Registered parents, then tables with the trigger. Children of one parent are alike if they have as many
 // columns and trigger arguments; of a pool's one is taken that serves a project, if there is one.
@@ -24,11 +31,8 @@ static char* UsesQuery(Oid schema) {
         "JOIN pg_proc f ON f.oid = t.tgfoid JOIN pg_class r ON r.oid = t.tgrelid "
         "LEFT JOIN pg_inherits i ON i.inhrelid = t.tgrelid AND i.inhseqno = 1 "
         "LEFT JOIN %s k ON k.child = t.tgrelid LEFT JOIN %s o ON o.child = t.tgrelid "
-        "LEFT JOIN %s e ON e.child = t.tgrelid WHERE f.pronamespace = $2 AND CASE f.proname "
-        "WHEN 'vm_transform' THEN t.tgnargs > 0 AND substring(t.tgargs FROM 1 FOR position('\\x00'::bytea "
-        "IN t.tgargs) - 1) = convert_to($1, getdatabaseencoding()) "
-        "WHEN 'transform_voucher' THEN $1 = 'voucher' WHEN 'transform_campaign' THEN $1 = 'campaign' END "
-        "ORDER BY coalesce(i.inhparent, k.parent, t.tgrelid), t.tgnargs, r.relnatts, e.child IS NULL, "
+        "LEFT JOIN %s e ON e.child = t.tgrelid WHERE " VM_TRIGGER_OF_MAPPING
+        " ORDER BY coalesce(i.inhparent, k.parent, t.tgrelid), t.tgnargs, r.relnatts, e.child IS NULL, "
         "t.tgrelid)",
         ExtensionName(schema, "vm_parent"), ExtensionName(schema, "vm_child"),
         ExtensionName(schema, "vm_pool"), ExtensionName(schema, "vm_project_entity"));
@@ -98,4 +102,24 @@ void RequireFitting(Oid schema, const char* mapping) {
         // Anything else is the table's own fault, or was, and its feed says so.
         if (error != NULL && error->sqlerrcode == ERRCODE_INVALID_PARAMETER_VALUE) ReThrowError(error);
     }
+}
+
+void NoteRowsMadeBefore(Oid schema, const char* mapping) {
+    SqlArg args[] = {TextArg(mapping), OidArg(OIDOID, schema)};
+    SqlResult tables = RunAsOwner(
+        schema,
+        "SELECT count(*), min(t.tgrelid) FILTER (WHERE a.atttypid = 'text'::regtype) FROM pg_trigger t "
+        "JOIN pg_proc f ON f.oid = t.tgfoid LEFT JOIN pg_attribute a ON a.attrelid = t.tgrelid AND a.attname "
+        "= '_doc' WHERE " VM_TRIGGER_OF_MAPPING " AND pg_relation_size(t.tgrelid) > 0",
+        args, 2, 2);
+    long long count = (long long)DatumGetInt64(tables.value[0]);
+    if (count == 0) return;
+    ereport(NOTICE,
+            (errmsg_plural("%lld table has rows that the former rules of mapping \"%s\" made",
+                           "%lld tables have rows that the former rules of mapping \"%s\" made",
+                           (unsigned long)count, count, mapping),
+             errdetail("They stay as they are until their documents change."),
+             tables.null[1] ? 0
+                            : errhint("To make the rows of one anew: UPDATE ONLY %s SET _doc = _doc || ' ';",
+                                      QualifiedName(DatumGetObjectId(tables.value[1])))));
 }

@@ -60,13 +60,12 @@ void RaiseBadRule(const char* mapping, Relation rel, const wall::Problem* proble
 }
 
 char* MappingRules(Oid schema, const char* mapping) {
-    AsOwner owner = EnterAsOwner(schema);
     SqlArg args[] = {TextArg(mapping)};
     SqlResult result =
-        RunSql(psprintf("SELECT rules::text FROM %s WHERE mapping = $1 ORDER BY shipped LIMIT 1",
-                        ExtensionName(schema, "vm_mapping")),
-               args, 1, 1);
-    LeaveAsOwner(owner);
+        RunAsOwner(schema,
+                   psprintf("SELECT rules::text FROM %s WHERE mapping = $1 ORDER BY shipped LIMIT 1",
+                            ExtensionName(schema, "vm_mapping")),
+                   args, 1, 1);
     return result.found ? TextDatumGetCString(result.value[0]) : NULL;
 }
 
@@ -110,14 +109,13 @@ static void CheckDefaults(CompiledMapping* compiled, Relation rel) {
 void RaiseNoMapping(Oid schema, const char* mapping) {
     constexpr int kMost = 20;
     SqlArg args[] = {{INT4OID, Int32GetDatum(kMost), false}};
-    AsOwner owner = EnterAsOwner(schema);
     SqlResult known =
-        RunSql(psprintf("SELECT string_agg(CASE WHEN n > $1 THEN '...' ELSE mapping END, ', ' ORDER "
-                        "BY n) FROM (SELECT mapping, row_number() OVER (ORDER BY mapping COLLATE "
-                        "\"C\") AS n FROM %s GROUP BY mapping LIMIT $1 + 1) m",
-                        ExtensionName(schema, "vm_mapping")),
-               args, 1, 1);
-    LeaveAsOwner(owner);
+        RunAsOwner(schema,
+                   psprintf("SELECT string_agg(CASE WHEN n > $1 THEN '...' ELSE mapping END, ', ' ORDER "
+                            "BY n) FROM (SELECT mapping, row_number() OVER (ORDER BY mapping COLLATE "
+                            "\"C\") AS n FROM %s GROUP BY mapping LIMIT $1 + 1) m",
+                            ExtensionName(schema, "vm_mapping")),
+                   args, 1, 1);
     ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT), errmsg("mapping \"%s\" does not exist", mapping),
                     known.null[0] ? 0 : errdetail("Defined: %s.", TextOrNull(&known, 0)),
                     errhint("Define it with vm_define_mapping, or see the table vm_mapping.")));

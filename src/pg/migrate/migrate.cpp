@@ -267,7 +267,7 @@ Datum vm_migrate(PG_FUNCTION_ARGS) {
     CheckQuietSeconds(fcinfo);
     CheckLogin();
     int wanted = MoversArg(fcinfo);
-    char* filter = PG_ARGISNULL(0) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(0));
+    char* filter = TextArgument(fcinfo, 0);
     if (SPI_connect_ext(SPI_OPT_NONATOMIC) != SPI_OK_CONNECT) elog(ERROR, "SPI_connect failed");
     Migration* migration = (Migration*)palloc0(sizeof(Migration));
     migration->schema = ExtensionSchema(fcinfo);

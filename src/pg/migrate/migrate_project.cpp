@@ -78,12 +78,11 @@ static char* SwitchCall(const Traveller* traveller) {
 static Oid ChildOf(const Traveller* traveller) {
     SqlArg args[] = {TextArg(traveller->task->tenant), TextArg(traveller->task->project),
                      TextArg(traveller->next.entity)};
-    AsOwner owner = EnterAsOwner(traveller->run->schema);
     SqlResult child =
-        RunSql(psprintf("SELECT child FROM %s WHERE tenant = $1 AND project = $2 AND entity = $3",
-                        ExtensionName(traveller->run->schema, "vm_project_entity")),
-               args, 3, 1);
-    LeaveAsOwner(owner);
+        RunAsOwner(traveller->run->schema,
+                   psprintf("SELECT child FROM %s WHERE tenant = $1 AND project = $2 AND entity = $3",
+                            ExtensionName(traveller->run->schema, "vm_project_entity")),
+                   args, 3, 1);
     return child.found && !child.null[0] ? DatumGetObjectId(child.value[0]) : InvalidOid;
 }
 
@@ -210,11 +209,10 @@ static void AskStuck(Traveller* traveller) {
     if (!At(traveller, "move") && !At(traveller, "move_closed")) return;
     PushActiveSnapshot(GetTransactionSnapshot());
     SqlArg args[] = {OidArg(REGCLASSOID, ChildOf(traveller))};
-    AsOwner owner = EnterAsOwner(traveller->run->schema);
-    SqlResult row = RunSql(psprintf("SELECT state FROM %s WHERE child = $1 ORDER BY move_id DESC LIMIT 1",
-                                    ExtensionName(traveller->run->schema, "vm_move_run")),
-                           args, 1, 1);
-    LeaveAsOwner(owner);
+    SqlResult row = RunAsOwner(traveller->run->schema,
+                               psprintf("SELECT state FROM %s WHERE child = $1 ORDER BY move_id DESC LIMIT 1",
+                                        ExtensionName(traveller->run->schema, "vm_move_run")),
+                               args, 1, 1);
     PopActiveSnapshot();
     if (row.found && strcmp(TextDatumGetCString(row.value[0]), "stopped") == 0)
         traveller->stuck = "the move was stopped with vm_stop_move";

@@ -71,14 +71,13 @@ int64 NewRun(FunctionCallInfo fcinfo, Oid schema) {
                      SessionSettings(false),
                      SessionSettings(true),
                      TextArg(GetUserNameFromId(GetUserId(), false))};
-    AsOwner owner = EnterAsOwner(schema);
-    SqlResult row =
-        RunSql(psprintf("INSERT INTO %s (filter, movers, source_checked, feed_started, feed_stopped, finish, "
-                        "quiet_seconds, whole, role, settings, privileged_settings, started_by) VALUES ($1, "
-                        "$2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) RETURNING run_id",
-                        ExtensionName(schema, "vm_migrate_run")),
-               args, lengthof(args), 1);
-    LeaveAsOwner(owner);
+    SqlResult row = RunAsOwner(
+        schema,
+        psprintf("INSERT INTO %s (filter, movers, source_checked, feed_started, feed_stopped, finish, "
+                 "quiet_seconds, whole, role, settings, privileged_settings, started_by) VALUES ($1, "
+                 "$2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) RETURNING run_id",
+                 ExtensionName(schema, "vm_migrate_run")),
+        args, lengthof(args), 1);
     return DatumGetInt64(row.value[0]);
 }
 
@@ -110,8 +109,8 @@ static SqlResult Filtered(SqlArg tenants, SqlArg projects, const char* filter) {
 }
 
 void ChooseProjects(Oid schema, int64 run_id, const char* filter) {
-    AsOwner owner = EnterAsOwner(schema);
-    SqlResult open = RunSql(
+    SqlResult open = RunAsOwner(
+        schema,
         psprintf("SELECT coalesce(array_agg(tenant), '{}'), coalesce(array_agg(project), '{}') FROM "
                  "(SELECT tenant, project FROM %s CROSS JOIN %s EXCEPT SELECT e.tenant, e.project FROM "
                  "%s e JOIN %s USING (entity) WHERE e.finish_at IS NOT NULL GROUP BY e.tenant, e.project "
@@ -121,32 +120,30 @@ void ChooseProjects(Oid schema, int64 run_id, const char* filter) {
                  ExtensionName(schema, "vm_project_entity"), ExtensionName(schema, "vm_parent"),
                  ExtensionName(schema, "vm_parent")),
         NULL, 0, 2);
-    LeaveAsOwner(owner);
     SqlResult chosen = Filtered(SqlArg{TEXTARRAYOID, open.value[0], false},
                                 SqlArg{TEXTARRAYOID, open.value[1], false}, filter);
     if (chosen.null[0]) return;
     SqlArg args[] = {
         RunArg(run_id), {TEXTARRAYOID, chosen.value[0], false}, {TEXTARRAYOID, chosen.value[1], false}};
-    owner = EnterAsOwner(schema);
-    RunSql(psprintf("INSERT INTO %s (run_id, number, tenant, project) SELECT $1, row_number() OVER (ORDER BY "
-                    "tenant, project), tenant, project FROM ROWS FROM (unnest($2), unnest($3)) AS p (tenant, "
-                    "project)",
-                    ExtensionName(schema, "vm_migrate_project")),
-           args, 3, 0);
-    LeaveAsOwner(owner);
+    RunAsOwner(
+        schema,
+        psprintf("INSERT INTO %s (run_id, number, tenant, project) SELECT $1, row_number() OVER (ORDER BY "
+                 "tenant, project), tenant, project FROM ROWS FROM (unnest($2), unnest($3)) AS p (tenant, "
+                 "project)",
+                 ExtensionName(schema, "vm_migrate_project")),
+        args, 3, 0);
 }
 
 MigrateCounts CountProjects(Oid schema, int64 run_id) {
     SqlArg args[] = {RunArg(run_id)};
-    AsOwner owner = EnterAsOwner(schema);
     SqlResult row =
-        RunSql(psprintf("SELECT count(*), count(*) FILTER (WHERE state = 'done'), count(*) FILTER "
-                        "(WHERE state = 'stopped'), count(*) FILTER (WHERE state = 'failed'), "
-                        "count(*) FILTER (WHERE state = 'running'), count(*) FILTER (WHERE state "
-                        "= 'waiting') FROM %s WHERE run_id = $1",
-                        ExtensionName(schema, "vm_migrate_project")),
-               args, 1, 6);
-    LeaveAsOwner(owner);
+        RunAsOwner(schema,
+                   psprintf("SELECT count(*), count(*) FILTER (WHERE state = 'done'), count(*) FILTER "
+                            "(WHERE state = 'stopped'), count(*) FILTER (WHERE state = 'failed'), "
+                            "count(*) FILTER (WHERE state = 'running'), count(*) FILTER (WHERE state "
+                            "= 'waiting') FROM %s WHERE run_id = $1",
+                            ExtensionName(schema, "vm_migrate_project")),
+                   args, 1, 6);
     return MigrateCounts{DatumGetInt64(row.value[0]), DatumGetInt64(row.value[1]),
                          DatumGetInt64(row.value[2]), DatumGetInt64(row.value[3]),
                          DatumGetInt64(row.value[4]), DatumGetInt64(row.value[5])};
@@ -157,15 +154,14 @@ void FailLost(Oid schema, int64 run_id, const int32* alive, int nalive) {
     for (int i = 0; i < nalive; i++) pids[i] = Int32GetDatum(alive[i]);
     ArrayType* array = construct_array(pids, nalive, INT4OID, sizeof(int32), true, TYPALIGN_INT);
     SqlArg args[] = {RunArg(run_id), {INT4ARRAYOID, PointerGetDatum(array), false}};
-    AsOwner owner = EnterAsOwner(schema);
-    RunSql(
+    RunAsOwner(
+        schema,
         psprintf("UPDATE %s SET state = 'failed', why = 'its mover was ended', hint = 'The server''s log "
                  "may say why. CALL vm_migrate again.', "
                  "ended_at = clock_timestamp() WHERE run_id = $1 AND state = 'running' AND mover_pid <> ALL "
                  "($2)",
                  ExtensionName(schema, "vm_migrate_project")),
         args, 2, 0);
-    LeaveAsOwner(owner);
 }
 
 void CloseRun(Oid schema, int64 run_id, const char* why) {
@@ -186,12 +182,11 @@ void CloseRun(Oid schema, int64 run_id, const char* why) {
 void CloseLeftRuns(Oid schema) {
     for (int64 after = 0;;) {
         SqlArg args[] = {RunArg(after)};
-        AsOwner owner = EnterAsOwner(schema);
-        SqlResult row = RunSql(
+        SqlResult row = RunAsOwner(
+            schema,
             psprintf("SELECT run_id FROM %s WHERE ended_at IS NULL AND run_id > $1 ORDER BY run_id LIMIT 1",
                      ExtensionName(schema, "vm_migrate_run")),
             args, 1, 1);
-        LeaveAsOwner(owner);
         if (!row.found) return;
         after = DatumGetInt64(row.value[0]);
         if (CallerIsGone(after)) CloseRun(schema, after, "the session that called vm_migrate is gone");
@@ -204,13 +199,12 @@ bool CallerIsGone(int64 run_id) {
 
 MigrateRun ReadRun(Oid schema, int64 run_id) {
     SqlArg args[] = {RunArg(run_id)};
-    AsOwner owner = EnterAsOwner(schema);
     SqlResult row =
-        RunSql(psprintf("SELECT source_checked, feed_started, feed_stopped, quiet_seconds::text, role, "
-                        "settings, privileged_settings, finish, whole FROM %s WHERE run_id = $1",
-                        ExtensionName(schema, "vm_migrate_run")),
-               args, 1, 9);
-    LeaveAsOwner(owner);
+        RunAsOwner(schema,
+                   psprintf("SELECT source_checked, feed_started, feed_stopped, quiet_seconds::text, role, "
+                            "settings, privileged_settings, finish, whole FROM %s WHERE run_id = $1",
+                            ExtensionName(schema, "vm_migrate_run")),
+                   args, 1, 9);
     if (!row.found) elog(ERROR, "run " INT64_FORMAT " is not on record", run_id);
     MigrateRun run = {};
     run.schema = schema;
@@ -248,9 +242,9 @@ void LeaveTask(const MigrateTask* task) {
 bool TakeTask(const MigrateRun* run, MigrateTask* task) {
     SqlArg args[] = {RunArg(run->run_id), {INT4OID, Int32GetDatum(MyProcPid), false}};
     for (;;) {
-        AsOwner owner = EnterAsOwner(run->schema);
         // By its number: a search for one that waits would go over all that do not.
-        SqlResult row = RunSql(
+        SqlResult row = RunAsOwner(
+            run->schema,
             psprintf(
                 "WITH next AS (UPDATE %s SET taken = taken + 1 WHERE run_id = $1 RETURNING taken) "
                 "UPDATE %s p SET state = 'running', mover_pid = $2, started_at = clock_timestamp() "
@@ -259,7 +253,6 @@ bool TakeTask(const MigrateRun* run, MigrateTask* task) {
                 ExtensionName(run->schema, "vm_migrate_run"),
                 ExtensionName(run->schema, "vm_migrate_project")),
             args, 2, 3);
-        LeaveAsOwner(owner);
         if (!row.found) return false;
         *task = MigrateTask{DatumGetInt32(row.value[0]), TextOrNull(&row, 1), TextOrNull(&row, 2)};
         if (LockTask(task)) return true;
@@ -298,12 +291,11 @@ void NoteEnd(const MigrateRun* run, const MigrateTask* task, const MigrateEnd* e
                      TextArg(end->state),  TextArg(end->step),
                      TextArg(end->entity), TextArg(end->why),
                      TextArg(end->hint)};
-    AsOwner owner = EnterAsOwner(run->schema);
-    RunSql(psprintf("UPDATE %s SET state = $3, step = $4, entity = $5, why = $6, hint = $7, ended_at = "
-                    "clock_timestamp() WHERE run_id = $1 AND number = $2",
-                    ExtensionName(run->schema, "vm_migrate_project")),
-           args, lengthof(args), 0);
-    LeaveAsOwner(owner);
+    RunAsOwner(run->schema,
+               psprintf("UPDATE %s SET state = $3, step = $4, entity = $5, why = $6, hint = $7, ended_at = "
+                        "clock_timestamp() WHERE run_id = $1 AND number = $2",
+                        ExtensionName(run->schema, "vm_migrate_project")),
+               args, lengthof(args), 0);
 }
 
 void Postpone(const MigrateRun* run, const MigrateTask* task, const MigrateEnd* end) {

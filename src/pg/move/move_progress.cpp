@@ -20,15 +20,14 @@ void RecordBatch(const MoveTarget* target, int64 move_id, const MoveCounts* coun
                      {FLOAT8OID, Float8GetDatum((GetCurrentTimestamp() - began) / 1000.0), false},
                      {FLOAT8OID, Float8GetDatum(waited_us / 1000.0), false},
                      Int8Arg((int64)wal_bytes)};
-    AsOwner owner = EnterAsOwner(target->schema);
-    RunSql(
+    RunAsOwner(
+        target->schema,
         psprintf(
             "INSERT INTO %s (move_id, child, inserted, updated, kept, busy, quarantined, took_ms, waited_ms, "
             "wal_bytes) VALUES ($1, $2, $3, $4, $5, $6, $7, round($8::numeric, 1), round($9::numeric, 1), "
             "$10)",
             ExtensionName(target->schema, "vm_move_batches")),
         args, lengthof(args), 0);
-    LeaveAsOwner(owner);
 }
 
 // What the planner expects, as the caller.
@@ -56,14 +55,13 @@ void BeginProgress(const MoveTarget* target, MoveProgress* progress) {
                      TextArg(GetUserNameFromId(GetUserId(), false)),
                      {TIMESTAMPTZOID, TimestampTzGetDatum(progress->began), false},
                      TextArg(target->child_name)};
-    AsOwner owner = EnterAsOwner(target->schema);
-    SqlResult row = RunSql(
+    SqlResult row = RunAsOwner(
+        target->schema,
         psprintf("INSERT INTO %s (child, parent, filter, on_conflict, locking, path, rows_estimated, "
                  "started_by, started_at, child_name) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) "
                  "RETURNING move_id",
                  ExtensionName(target->schema, "vm_move_run")),
         args, lengthof(args), 1);
-    LeaveAsOwner(owner);
     progress->move_id = DatumGetInt64(row.value[0]);
 }
 

@@ -128,14 +128,14 @@ void RecordRefused(const MoveTarget* target, const ClaimedRows* claimed, int row
     };
     Note(report, &report->refused, SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1),
          error->message);
-    AsOwner owner = EnterAsOwner(target->schema);
-    RunSql(psprintf("INSERT INTO %s (child, mapping, _id, _doc, operation, sqlstate, message, column_name, "
-                    "staged_row, on_conflict, key_index, child_name) VALUES ($1, $2, $3, $4, 'MOVE', $5, $6, "
-                    "$7, $8, $9, $10, "
-                    "$11)",
-                    ExtensionName(target->schema, "vm_quarantine")),
-           args, lengthof(args), 0);
-    LeaveAsOwner(owner);
+    RunAsOwner(
+        target->schema,
+        psprintf("INSERT INTO %s (child, mapping, _id, _doc, operation, sqlstate, message, column_name, "
+                 "staged_row, on_conflict, key_index, child_name) VALUES ($1, $2, $3, $4, 'MOVE', $5, $6, "
+                 "$7, $8, $9, $10, "
+                 "$11)",
+                 ExtensionName(target->schema, "vm_quarantine")),
+        args, lengthof(args), 0);
     SPI_finish();
     LeaveSafePath(path);
 }

@@ -37,13 +37,12 @@ MoveScan BeginScan(const MoveTarget* target, bool share) {
     scan.end = RelationGetNumberOfBlocks(target->child);
     SqlArg args[] = {OidArg(OIDOID, target->child_oid), TextArg(FilterOf(target)),
                      OidArg(OIDOID, StorageOf(target))};
-    AsOwner owner = EnterAsOwner(target->schema);
     SqlResult saved =
-        RunSql(psprintf("SELECT block, \"offset\" FROM %s WHERE child = $1 AND md5(filter) = md5($2) AND "
-                        "filter = $2 AND storage = $3",
-                        ExtensionName(target->schema, "vm_move_place")),
-               args, 3, 2);
-    LeaveAsOwner(owner);
+        RunAsOwner(target->schema,
+                   psprintf("SELECT block, \"offset\" FROM %s WHERE child = $1 AND md5(filter) = md5($2) AND "
+                            "filter = $2 AND storage = $3",
+                            ExtensionName(target->schema, "vm_move_place")),
+                   args, 3, 2);
     if (saved.found && DatumGetInt64(saved.value[0]) <= (int64)scan.end) {
         scan.at.block = (BlockNumber)DatumGetInt64(saved.value[0]);
         scan.at.offset = (OffsetNumber)DatumGetInt32(saved.value[1]);

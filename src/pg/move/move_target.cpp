@@ -65,12 +65,12 @@ Oid ParentOf(Oid schema, Oid child) {
         "SELECT min(inhparent::oid::int8)::oid, count(*) FROM pg_inherits WHERE inhrelid = $1", args, 1, 2);
     if (!result.null[0] && DatumGetInt64(result.value[1]) == 1) return DatumGetObjectId(result.value[0]);
     if (result.null[0]) {
-        AsOwner owner = EnterAsOwner(schema);
-        result = RunSql(psprintf("SELECT parent::oid FROM %s WHERE child = $1 AND parent IN (SELECT oid FROM "
-                                 "pg_class)",
-                                 ExtensionName(schema, "vm_child")),
-                        args, 1, 1);
-        LeaveAsOwner(owner);
+        result =
+            RunAsOwner(schema,
+                       psprintf("SELECT parent::oid FROM %s WHERE child = $1 AND parent IN (SELECT oid FROM "
+                                "pg_class)",
+                                ExtensionName(schema, "vm_child")),
+                       args, 1, 1);
         if (result.found) return DatumGetObjectId(result.value[0]);
     }
     RefuseParent(schema, child);

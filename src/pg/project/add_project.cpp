@@ -14,13 +14,13 @@ static uint64 AddProjects(Oid schema, Datum tenants, Datum projects) {
     SqlArg args[] = {{TEXTARRAYOID, tenants, false},
                      {TEXTARRAYOID, projects, false},
                      TextArg(GetUserNameFromId(GetUserId(), false))};
-    AsOwner owner = EnterAsOwner(schema);
-    uint64 added = RunSql(psprintf("INSERT INTO %s (tenant, project, added_by) SELECT tenant, project, $3 "
-                                   "FROM unnest($1, $2) AS u (tenant, project) ON CONFLICT DO NOTHING",
-                                   ExtensionName(schema, "vm_project")),
-                          args, lengthof(args), 0)
-                       .rows;
-    LeaveAsOwner(owner);
+    uint64 added =
+        RunAsOwner(schema,
+                   psprintf("INSERT INTO %s (tenant, project, added_by) SELECT tenant, project, $3 "
+                            "FROM unnest($1, $2) AS u (tenant, project) ON CONFLICT DO NOTHING",
+                            ExtensionName(schema, "vm_project")),
+                   args, lengthof(args), 0)
+            .rows;
     return added;
 }
 

@@ -72,8 +72,8 @@ struct Open {
 
 static Open CountOpen(Oid schema, Oid child) {
     SqlArg args[] = {OidArg(REGCLASSOID, child)};
-    AsOwner owner = EnterAsOwner(schema);
-    SqlResult counts = RunSql(
+    SqlResult counts = RunAsOwner(
+        schema,
         psprintf(
             "SELECT (SELECT count(*) FROM %s WHERE child = $1 AND settled_at IS NULL AND operation <> "
             "'MOVE' AND last_attempt_at >= s.since) + (SELECT count(*) FROM %s WHERE child = $1 AND "
@@ -86,7 +86,6 @@ static Open CountOpen(Oid schema, Oid child) {
             ExtensionName(schema, "vm_anomaly"), ExtensionName(schema, "vm_progress"),
             ExtensionName(schema, "vm_project_entity")),
         args, 1, 3);
-    LeaveAsOwner(owner);
     return {DatumGetInt64(counts.value[0]), DatumGetInt64(counts.value[1]), DatumGetInt64(counts.value[2])};
 }
 
@@ -162,12 +161,11 @@ static void NoteEnd(const Finish* work, const Ending* ending) {
                       : pstrdup(ending->found);
     RecordStep(work->schema, work->tenant, work->project, name, Step::Finish, true, found, NULL);
     SqlArg args[] = {TextArg(work->tenant), TextArg(work->project), TextArg(name)};
-    AsOwner owner = EnterAsOwner(work->schema);
-    RunSql(psprintf("UPDATE %s SET child = NULL, pooled = false WHERE tenant = $1 AND project = $2 AND "
-                    "entity = $3",
-                    ExtensionName(work->schema, "vm_project_entity")),
-           args, lengthof(args), 0);
-    LeaveAsOwner(owner);
+    RunAsOwner(work->schema,
+               psprintf("UPDATE %s SET child = NULL, pooled = false WHERE tenant = $1 AND project = $2 AND "
+                        "entity = $3",
+                        ExtensionName(work->schema, "vm_project_entity")),
+               args, lengthof(args), 0);
 }
 
 static void End(void* arg) {

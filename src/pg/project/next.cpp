@@ -110,13 +110,13 @@ static const char* FeedLastWrote(const EntityFacts* facts) {
 // A CALL vm_move of the child that is at work, or NULL.
 static char* MoveUnderWay(Oid schema, const ProjectEntity* entity) {
     SqlArg args[] = {OidArg(REGCLASSOID, entity->child)};
-    AsOwner owner = EnterAsOwner(schema);
-    SqlResult row = RunSql(psprintf("SELECT percent::float8, extract(epoch FROM eta)::float8, waits_for "
-                                    "FROM %s WHERE child = $1 AND ended_at IS NULL AND state IN ('running', "
-                                    "'waiting') ORDER BY move_id LIMIT 1",
-                                    ExtensionName(schema, "vm_progress")),
-                           args, 1, 3);
-    LeaveAsOwner(owner);
+    SqlResult row =
+        RunAsOwner(schema,
+                   psprintf("SELECT percent::float8, extract(epoch FROM eta)::float8, waits_for "
+                            "FROM %s WHERE child = $1 AND ended_at IS NULL AND state IN ('running', "
+                            "'waiting') ORDER BY move_id LIMIT 1",
+                            ExtensionName(schema, "vm_progress")),
+                   args, 1, 3);
     if (!row.found) return NULL;
     return psprintf("a move of this child is under way: %.0f %%%s%s", DatumGetFloat8(row.value[0]),
                     row.null[1] ? "" : psprintf(", %s left", PrettyDuration(DatumGetFloat8(row.value[1]))),

@@ -24,12 +24,12 @@ void LockParents(Oid schema, bool change) {
 
 Parent* FindParent(Oid schema, const char* entity) {
     SqlArg args[] = {TextArg(entity)};
-    AsOwner owner = EnterAsOwner(schema);
-    SqlResult found = RunSql(psprintf("SELECT parent::oid, mapping, closed, move_active = 'before_switch' "
-                                      "FROM %s WHERE entity = $1",
-                                      ExtensionName(schema, "vm_parent")),
-                             args, 1, 4);
-    LeaveAsOwner(owner);
+    SqlResult found =
+        RunAsOwner(schema,
+                   psprintf("SELECT parent::oid, mapping, closed, move_active = 'before_switch' "
+                            "FROM %s WHERE entity = $1",
+                            ExtensionName(schema, "vm_parent")),
+                   args, 1, 4);
     if (!found.found) return NULL;
     Parent* parent = (Parent*)palloc0(sizeof(Parent));
     parent->entity = pstrdup(entity);
@@ -61,14 +61,13 @@ struct Use {
 
 static Use UseOf(Oid schema, const char* entity) {
     SqlArg args[] = {TextArg(entity)};
-    AsOwner owner = EnterAsOwner(schema);
-    SqlResult counts = RunSql(
+    SqlResult counts = RunAsOwner(
+        schema,
         psprintf("SELECT count(*) FILTER (WHERE child IN (SELECT oid FROM pg_class)), (SELECT count(*) FROM "
                  "%s p WHERE p.entity = $1 AND p.child IN (SELECT oid FROM pg_class)), count(*) FILTER "
                  "(WHERE %s) FROM %s WHERE entity = $1",
                  ExtensionName(schema, "vm_pool"), kBegun, ExtensionName(schema, "vm_project_entity")),
         args, 1, 3);
-    LeaveAsOwner(owner);
     return {DatumGetInt64(counts.value[0]), DatumGetInt64(counts.value[1]), DatumGetInt64(counts.value[2])};
 }
 
@@ -211,11 +210,10 @@ static void CheckChange(Oid schema, const Parent* old, Oid parent, const char* m
 
 static void RequireFree(Oid schema, Oid parent, const char* entity) {
     SqlArg args[] = {OidArg(REGCLASSOID, parent), TextArg(entity)};
-    AsOwner owner = EnterAsOwner(schema);
-    SqlResult other = RunSql(psprintf("SELECT entity FROM %s WHERE parent = $1 AND entity <> $2",
-                                      ExtensionName(schema, "vm_parent")),
-                             args, 2, 1);
-    LeaveAsOwner(owner);
+    SqlResult other = RunAsOwner(schema,
+                                 psprintf("SELECT entity FROM %s WHERE parent = $1 AND entity <> $2",
+                                          ExtensionName(schema, "vm_parent")),
+                                 args, 2, 1);
     if (other.found)
         ereport(ERROR, (errcode(ERRCODE_DUPLICATE_OBJECT),
                         errmsg("table %s is registered as entity \"%s\"", QualifiedName(parent),
@@ -271,18 +269,18 @@ Datum vm_register_parent(PG_FUNCTION_ARGS) {
                      {TEXTOID, PG_GETARG_DATUM(7), PG_ARGISNULL(7)},
                      TextArg(GetUserNameFromId(GetUserId(), false))};
     char* table = ExtensionName(schema, "vm_parent");
-    AsOwner owner = EnterAsOwner(schema);
-    RunSql(psprintf("INSERT INTO %s (entity, parent, mapping, move_order, closed, move_active, "
-                    "source_collection, source_database, registered_by) VALUES ($1, $2, $3, coalesce($4, "
-                    "(SELECT move_order FROM %s WHERE entity = $1), (SELECT max(move_order) + 1 FROM %s), "
-                    "1), $5, $6, $7, $8, $9) ON CONFLICT (entity) DO UPDATE SET parent = excluded.parent, "
-                    "mapping = excluded.mapping, move_order = excluded.move_order, closed = excluded.closed, "
-                    "move_active = excluded.move_active, source_collection = excluded.source_collection, "
-                    "source_database = excluded.source_database, registered_by = excluded.registered_by, "
-                    "registered_at = now()",
-                    table, table, table),
-           args, lengthof(args), 0);
-    LeaveAsOwner(owner);
+    RunAsOwner(
+        schema,
+        psprintf("INSERT INTO %s (entity, parent, mapping, move_order, closed, move_active, "
+                 "source_collection, source_database, registered_by) VALUES ($1, $2, $3, coalesce($4, "
+                 "(SELECT move_order FROM %s WHERE entity = $1), (SELECT max(move_order) + 1 FROM %s), "
+                 "1), $5, $6, $7, $8, $9) ON CONFLICT (entity) DO UPDATE SET parent = excluded.parent, "
+                 "mapping = excluded.mapping, move_order = excluded.move_order, closed = excluded.closed, "
+                 "move_active = excluded.move_active, source_collection = excluded.source_collection, "
+                 "source_database = excluded.source_database, registered_by = excluded.registered_by, "
+                 "registered_at = now()",
+                 table, table, table),
+        args, lengthof(args), 0);
     relation_close(rel, NoLock);
     PG_RETURN_TEXT_P(cstring_to_text(entity));
 }

@@ -16,12 +16,11 @@ static const char kSilent[] = R"(
 // Of a partitioned table: those that stand alone.
 static void FindBehind(Preflight* flight) {
     SqlArg args[] = {OidArg(OIDOID, flight->parent)};
-    AsOwner owner = EnterAsOwner(flight->schema);
     SqlResult children =
-        RunSql(psprintf("SELECT array_agg(child::oid ORDER BY child) FROM %s WHERE parent = $1",
-                        ExtensionName(flight->schema, "vm_child")),
-               args, 1, 1);
-    LeaveAsOwner(owner);
+        RunAsOwner(flight->schema,
+                   psprintf("SELECT array_agg(child::oid ORDER BY child) FROM %s WHERE parent = $1",
+                            ExtensionName(flight->schema, "vm_child")),
+                   args, 1, 1);
     if (children.null[0]) return;
     Datum* oids;
     int count;

@@ -41,12 +41,12 @@ static bool IsPrepared(const ProjectEntity* entity) {
 
 static bool IsChildOf(Oid schema, Oid child, Oid parent) {
     SqlArg args[] = {OidArg(REGCLASSOID, child), OidArg(REGCLASSOID, parent)};
-    AsOwner owner = EnterAsOwner(schema);
-    SqlResult is = RunSql(psprintf("SELECT EXISTS (SELECT FROM pg_inherits WHERE inhrelid = $1 AND inhparent "
-                                   "= $2) OR EXISTS (SELECT FROM %s WHERE child = $1 AND parent = $2)",
-                                   ExtensionName(schema, "vm_child")),
-                          args, 2, 1);
-    LeaveAsOwner(owner);
+    SqlResult is =
+        RunAsOwner(schema,
+                   psprintf("SELECT EXISTS (SELECT FROM pg_inherits WHERE inhrelid = $1 AND inhparent "
+                            "= $2) OR EXISTS (SELECT FROM %s WHERE child = $1 AND parent = $2)",
+                            ExtensionName(schema, "vm_child")),
+                   args, 2, 1);
     return DatumGetBool(is.value[0]);
 }
 
@@ -128,9 +128,9 @@ static void ForgetLost(const Preparation* work, const ProjectEntity* entity) {
         if ((Step)i == Step::FeedStart ? fed : entity->done[i] && (Step)i != Step::Switch)
             TakeBackStep(work->schema, work->tenant, work->project, name, (Step)i, "its child was dropped");
     SqlArg args[] = {OidArg(REGCLASSOID, entity->child)};
-    AsOwner owner = EnterAsOwner(work->schema);
-    RunSql(psprintf("DELETE FROM %s WHERE child = $1", ExtensionName(work->schema, "vm_pool")), args, 1, 0);
-    LeaveAsOwner(owner);
+    RunAsOwner(work->schema,
+               psprintf("DELETE FROM %s WHERE child = $1", ExtensionName(work->schema, "vm_pool")), args, 1,
+               0);
 }
 
 // Writes whose child it is, after the step, which makes the row.
@@ -142,12 +142,11 @@ static void NoteChild(const Preparation* work, ProjectEntity* entity, const char
                      TextArg(name),
                      OidArg(REGCLASSOID, entity->child),
                      {BOOLOID, BoolGetDatum(entity->pooled), false}};
-    AsOwner owner = EnterAsOwner(work->schema);
-    RunSql(
+    RunAsOwner(
+        work->schema,
         psprintf("UPDATE %s SET child = $4, pooled = $5 WHERE tenant = $1 AND project = $2 AND entity = $3",
                  ExtensionName(work->schema, "vm_project_entity")),
         args, lengthof(args), 0);
-    LeaveAsOwner(owner);
 }
 
 static void RequireParent(const Preparation* work, const Parent* parent) {

@@ -66,11 +66,11 @@ static ProjectEntity* EntityOf(int row, MemoryContext caller) {
 }
 
 void RaiseNoEntity(Oid schema, const char* entity) {
-    AsOwner owner = EnterAsOwner(schema);
-    SqlResult known = RunSql(psprintf("SELECT string_agg(entity, ', ' ORDER BY move_order, entity) FROM %s",
-                                      ExtensionName(schema, "vm_parent")),
-                             NULL, 0, 1);
-    LeaveAsOwner(owner);
+    SqlResult known =
+        RunAsOwner(schema,
+                   psprintf("SELECT string_agg(entity, ', ' ORDER BY move_order, entity) FROM %s",
+                            ExtensionName(schema, "vm_parent")),
+                   NULL, 0, 1);
     char* names = TextOrNull(&known, 0);
     ereport(ERROR,
             (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("entity \"%s\" is not registered", entity),
@@ -223,14 +223,13 @@ const char* TakeBackSwitch(Oid schema, const char* tenant, const char* project, 
 bool FeedWasLost(Oid schema, const char* tenant, const char* project, const ProjectEntity* entity) {
     if (entity->done[(int)Step::FeedStart]) return false;
     SqlArg args[] = {TextArg(tenant), TextArg(project), TextArg(entity->parent.entity)};
-    AsOwner owner = EnterAsOwner(schema);
     bool lost =
-        RunSql(psprintf("SELECT true FROM %s p JOIN %s h USING (tenant, project) WHERE tenant = $1 AND "
-                        "project = $2 AND h.entity = $3 AND h.step = 'feed_start_back' AND h.done_at >= "
-                        "p.added_at LIMIT 1",
-                        ExtensionName(schema, "vm_project"), ExtensionName(schema, "vm_history")),
-               args, 3, 1)
+        RunAsOwner(schema,
+                   psprintf("SELECT true FROM %s p JOIN %s h USING (tenant, project) WHERE tenant = $1 AND "
+                            "project = $2 AND h.entity = $3 AND h.step = 'feed_start_back' AND h.done_at >= "
+                            "p.added_at LIMIT 1",
+                            ExtensionName(schema, "vm_project"), ExtensionName(schema, "vm_history")),
+                   args, 3, 1)
             .found;
-    LeaveAsOwner(owner);
     return lost;
 }

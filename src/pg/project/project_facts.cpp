@@ -1,7 +1,7 @@
 #include "pg/project/project_facts.h"
 
 #include "pg/server/caught.h"
-#include "pg/switch/sealed.h"
+#include "pg/server/sealed.h"
 
 EntityFacts FactsOf(const ProjectKey* key, const ProjectEntity* entity) {
     SqlArg args[] = {TextArg(key->tenant), TextArg(key->project), TextArg(entity->parent.entity)};

@@ -18,11 +18,10 @@ struct Removal {
 static SqlResult Run(const Removal* removal, const char* sql, const char* table, const char* other,
                      int want) {
     SqlArg args[] = {TextArg(removal->tenant), TextArg(removal->project)};
-    AsOwner owner = EnterAsOwner(removal->schema);
-    SqlResult result = RunSql(psprintf(sql, ExtensionName(removal->schema, table),
-                                       other ? ExtensionName(removal->schema, other) : ""),
-                              args, lengthof(args), want);
-    LeaveAsOwner(owner);
+    SqlResult result = RunAsOwner(removal->schema,
+                                  psprintf(sql, ExtensionName(removal->schema, table),
+                                           other ? ExtensionName(removal->schema, other) : ""),
+                                  args, lengthof(args), want);
     return result;
 }
 
@@ -112,13 +111,13 @@ Datum vm_remove_project(PG_FUNCTION_ARGS) {
     SqlArg args[] = {TextArg(removal.tenant), TextArg(removal.project),
                      TextArg(psprintf("it was added by %s", added_by)),
                      TextArg(GetUserNameFromId(GetUserId(), false))};
-    AsOwner owner = EnterAsOwner(removal.schema);
-    RunSql(psprintf(
-               "INSERT INTO %s (tenant, project, step, found, done_by) VALUES ($1, $2, 'remove_project', $3, "
-               "$4)",
-               ExtensionName(removal.schema, "vm_history")),
-           args, lengthof(args), 0);
-    LeaveAsOwner(owner);
+    RunAsOwner(
+        removal.schema,
+        psprintf(
+            "INSERT INTO %s (tenant, project, step, found, done_by) VALUES ($1, $2, 'remove_project', $3, "
+            "$4)",
+            ExtensionName(removal.schema, "vm_history")),
+        args, lengthof(args), 0);
     (void)Run(&removal, "DELETE FROM %s WHERE tenant = $1 AND project = $2", "vm_project_entity", NULL, 0);
     (void)Run(&removal, "DELETE FROM %s WHERE tenant = $1 AND project = $2", "vm_project", NULL, 0);
     PG_RETURN_VOID();

@@ -166,8 +166,8 @@ Datum vm_record_step(PG_FUNCTION_ARGS) {
     ProjectKey key = {ExtensionSchema(fcinfo), text_to_cstring(PG_GETARG_TEXT_PP(0)),
                       text_to_cstring(PG_GETARG_TEXT_PP(1))};
     Step step = RecordedStep(key.schema, text_to_cstring(PG_GETARG_TEXT_PP(2)));
-    const char* found = PG_ARGISNULL(3) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(3));
-    const char* asked = PG_ARGISNULL(4) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(4));
+    const char* found = TextArgument(fcinfo, 3);
+    const char* asked = TextArgument(fcinfo, 4);
     List* entities = ProjectEntities(key.schema, key.tenant, key.project, asked, true);
     RequireUnfinished(&key, step, entities);
     if (step == Step::FeedStart) {

@@ -10,8 +10,8 @@ static char* Ask(const char* sql, SqlArg arg) {
 }
 
 char* LockHolder(Oid schema, const char* what, const char* condition, SqlArg arg) {
-    AsOwner owner = EnterAsOwner(schema);
-    SqlResult row = RunSql(
+    SqlResult row = RunAsOwner(
+        schema,
         psprintf(
             "SELECT CASE WHEN l.pid IS NULL "
             "THEN format('Prepared transaction %%L holds %%s, since %%s s.', p.gid, %s, "
@@ -28,7 +28,6 @@ char* LockHolder(Oid schema, const char* what, const char* condition, SqlArg arg
             "ORDER BY coalesce(p.prepared, a.xact_start) LIMIT 1",
             what, what, condition),
         &arg, 1, 1);
-    LeaveAsOwner(owner);
     return row.found ? TextOrNull(&row, 0) : NULL;
 }
 

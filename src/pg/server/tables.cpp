@@ -163,6 +163,13 @@ SqlResult RunSql(const char* sql, const SqlArg* args, int nargs, int want) {
     return result;
 }
 
+SqlResult RunAsOwner(Oid schema, const char* sql, const SqlArg* args, int nargs, int want) {
+    AsOwner owner = EnterAsOwner(schema);
+    SqlResult result = RunSql(sql, args, nargs, want);
+    LeaveAsOwner(owner);
+    return result;
+}
+
 // Plans of statements that run again and again; the oldest goes when there are too many.
 struct SavedPlan {
     char* sql;

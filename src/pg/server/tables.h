@@ -19,6 +19,11 @@ inline char* NameArgument(FunctionCallInfo fcinfo, int i) {
     return PG_ARGISNULL(i) ? NULL : pstrdup(NameStr(*PG_GETARG_NAME(i)));
 }
 
+// Nothing but white space: no reason, and no decision.
+inline bool IsBlank(const char* text) {
+    return text[strspn(text, " \t\r\n")] == '\0';
+}
+
 // A table of the extension; an error if it is gone.
 Oid ExtensionTable(Oid schema, const char* name);
 
@@ -63,9 +68,8 @@ char* OperatorName(Oid op);
 // The equality operator of an index's k-th column (from 0), as OPERATOR(schema.=).
 char* IndexEquality(Relation index, int k);
 
-// One statement through SPI, connected and finished inside; errors say `what` was expected of SPI.
-// Returns the number of rows processed. With `first` not NULL its columns of the first row are copied into
-// the caller's context: datums and nulls, nfirst of them; *found says whether there was a row.
+// One statement through SPI, connected and finished inside. Of its first row, if there is one, `want` columns
+// are copied into the caller's context.
 struct SqlArg {
     Oid type;
     Datum value;
@@ -81,6 +85,9 @@ SqlResult RunSql(const char* sql, const SqlArg* args, int nargs, int want);
 // The same for a statement that runs often in a session, always with arguments of the same types: planned
 // once.
 SqlResult RunSavedSql(const char* sql, const SqlArg* args, int nargs, int want);
+
+// The same with the rights of the extension's owner.
+SqlResult RunAsOwner(Oid schema, const char* sql, const SqlArg* args, int nargs, int want);
 
 inline SqlArg TextArg(const char* text) {
     return text ? SqlArg{TEXTOID, CStringGetTextDatum(text), false} : SqlArg{TEXTOID, (Datum)0, true};

@@ -163,13 +163,13 @@ static bool DocumentIsThere(Oid schema, const FedChild* children, int count, con
         if (found) return true;
         // It has come if it was refused; that it was is for the checks to say.
         args[1].value = ObjectIdGetDatum(RelationGetRelid(children[i].rel));
-        AsOwner owner = EnterAsOwner(schema);
-        found = RunSql(psprintf("SELECT true FROM %s WHERE child = $2 AND _id = $1 AND settled_at IS NULL "
+        found =
+            RunAsOwner(schema,
+                       psprintf("SELECT true FROM %s WHERE child = $2 AND _id = $1 AND settled_at IS NULL "
                                 "LIMIT 1",
                                 ExtensionName(schema, "vm_quarantine")),
                        args, 2, 1)
-                    .found;
-        LeaveAsOwner(owner);
+                .found;
         if (found) return true;
     }
     return false;

@@ -176,12 +176,12 @@ static char* Payload(const char* tenant, const char* project, const char* entity
 
 bool ReadFlag(Oid schema, const char* tenant, const char* project, const char* entity, TimestampTz* since) {
     SqlArg args[] = {TextArg(tenant), TextArg(project), TextArg(entity)};
-    AsOwner owner = EnterAsOwner(schema);
-    SqlResult row = RunSql(psprintf("SELECT switched, changed_at FROM %s WHERE tenant = $1 AND project = $2 "
-                                    "AND entity = $3",
-                                    ExtensionName(schema, "vm_flag")),
-                           args, lengthof(args), 2);
-    LeaveAsOwner(owner);
+    SqlResult row =
+        RunAsOwner(schema,
+                   psprintf("SELECT switched, changed_at FROM %s WHERE tenant = $1 AND project = $2 "
+                            "AND entity = $3",
+                            ExtensionName(schema, "vm_flag")),
+                   args, lengthof(args), 2);
     if (since != NULL) *since = row.found ? DatumGetTimestampTz(row.value[1]) : 0;
     return row.found && DatumGetBool(row.value[0]);
 }
@@ -193,8 +193,8 @@ TimestampTz WriteFlag(Oid schema, const char* tenant, const char* project, const
                      TextArg(entity),
                      {BOOLOID, BoolGetDatum(switched), false},
                      TextArg(GetUserNameFromId(GetUserId(), false))};
-    AsOwner owner = EnterAsOwner(schema);
-    SqlResult row = RunSql(
+    SqlResult row = RunAsOwner(
+        schema,
         psprintf(
             "INSERT INTO %s (tenant, project, entity, switched, changed_by, changed_at) VALUES ($1, $2, "
             "$3, $4, $5, clock_timestamp()) ON CONFLICT (tenant, project, entity) DO UPDATE SET switched "
@@ -202,7 +202,6 @@ TimestampTz WriteFlag(Oid schema, const char* tenant, const char* project, const
             "RETURNING changed_at",
             ExtensionName(schema, "vm_flag")),
         args, lengthof(args), 1);
-    LeaveAsOwner(owner);
     Async_Notify("voucher_migrate", Payload(tenant, project, entity, switched));
     return DatumGetTimestampTz(row.value[0]);
 }

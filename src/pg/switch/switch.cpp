@@ -60,7 +60,7 @@ static SwitchSettings SettingsOf(FunctionCallInfo fcinfo) {
 static char* ReasonOf(FunctionCallInfo fcinfo, int i) {
     if (PG_ARGISNULL(i)) return NULL;
     char* reason = text_to_cstring(PG_GETARG_TEXT_PP(i));
-    if (strspn(reason, " \t\r\n") == strlen(reason)) RefuseArgument("override_reason", "a reason in words");
+    if (IsBlank(reason)) RefuseArgument("override_reason", "a reason in words");
     return reason;
 }
 
@@ -119,7 +119,7 @@ static Switch SwitchOf(FunctionCallInfo fcinfo, int lock_timeout_ms) {
     s.tenant = text_to_cstring(PG_GETARG_TEXT_PP(0));
     s.project = text_to_cstring(PG_GETARG_TEXT_PP(1));
     s.reason = ReasonOf(fcinfo, 3);
-    const char* entity = PG_ARGISNULL(2) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(2));
+    const char* entity = TextArgument(fcinfo, 2);
     List* entities = TakeProject(s.schema, s.tenant, s.project, entity, lock_timeout_ms);
     int most = list_length(entities);
     s.entities = (ProjectEntity**)palloc0(sizeof(ProjectEntity*) * most);

@@ -146,13 +146,11 @@ Datum vm_switch_back(PG_FUNCTION_ARGS) {
     char* tenant = text_to_cstring(PG_GETARG_TEXT_PP(0));
     char* project = text_to_cstring(PG_GETARG_TEXT_PP(1));
     char* reason = text_to_cstring(PG_GETARG_TEXT_PP(3));
-    if (strspn(reason, " \t\r\n") == strlen(reason))
+    if (IsBlank(reason))
         ereport(ERROR,
                 (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("reason must be a reason in words")));
     int lock_timeout_ms = LockTimeoutOf(PG_GETARG_INT32(5));
-    List* entities =
-        TakeProject(schema, tenant, project, PG_ARGISNULL(2) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(2)),
-                    lock_timeout_ms);
+    List* entities = TakeProject(schema, tenant, project, TextArgument(fcinfo, 2), lock_timeout_ms);
     ListCell* cell;
     foreach (cell, entities) {
         ProjectEntity* entity = (ProjectEntity*)lfirst(cell);

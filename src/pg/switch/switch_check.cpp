@@ -2,7 +2,7 @@
 #include "pg/check/check_condition.h"
 #include "pg/move/move_target.h"
 #include "pg/project/project_facts.h"
-#include "pg/switch/sealed.h"
+#include "pg/server/sealed.h"
 #include "pg/switch/switch.h"
 #include "pg/server/tables.h"
 

@@ -17,8 +17,8 @@ void WriteAnomaly(Oid schema, const SqlArg* args) {
     SqlArg all[10];
     memcpy(all, args, sizeof(SqlArg) * 9);
     all[9] = TextArg(QualifiedName(DatumGetObjectId(args[0].value)));
-    AsOwner owner = EnterAsOwner(schema);
-    RunSql(
+    RunAsOwner(
+        schema,
         psprintf(
             "INSERT INTO %s AS a (child, mapping, _id, kind, incoming_time, stored_time, incoming, stored, "
             "incoming_doc, child_name) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) "
@@ -28,7 +28,6 @@ void WriteAnomaly(Oid schema, const SqlArg* args) {
             "stored_time = excluded.stored_time, stored = excluded.stored",
             ExtensionName(schema, "vm_anomaly")),
         all, lengthof(all), 0);
-    LeaveAsOwner(owner);
 }
 
 void RecordAnomaly(const CompiledMapping* compiled, const Anomaly* anomaly) {

@@ -21,18 +21,17 @@ static void Decide(FunctionCallInfo fcinfo, const Cases* cases) {
     RequireArguments(fcinfo, 2);
     Oid schema = ExtensionSchema(fcinfo);
     char* decision = text_to_cstring(PG_GETARG_TEXT_PP(1));
-    if (strspn(decision, " \t\r\n") == strlen(decision))
+    if (IsBlank(decision))
         ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
                         errmsg("%s must say in words what was decided", cases->words)));
     SqlArg args[] = {{INT8OID, PG_GETARG_DATUM(0), false},
                      TextArg(decision),
                      TextArg(GetUserNameFromId(GetUserId(), false))};
-    AsOwner owner = EnterAsOwner(schema);
-    uint64 rows = RunSql(psprintf("UPDATE %s SET %s AND %s", ExtensionName(schema, cases->table),
-                                  cases->close, cases->open),
-                         args, lengthof(args), 0)
+    uint64 rows = RunAsOwner(schema,
+                             psprintf("UPDATE %s SET %s AND %s", ExtensionName(schema, cases->table),
+                                      cases->close, cases->open),
+                             args, lengthof(args), 0)
                       .rows;
-    LeaveAsOwner(owner);
     if (rows == 0)
         ereport(ERROR, (errcode(ERRCODE_NO_DATA),
                         errmsg("there is no open %s " INT64_FORMAT, cases->one, PG_GETARG_INT64(0)),

@@ -16,8 +16,8 @@ void Quarantine(const CompiledMapping* compiled, Relation child, const char* id,
         TextArg(words->column),
         TextArg(QualifiedName(RelationGetRelid(child))),
     };
-    AsOwner owner = EnterAsOwner(compiled->schema);
-    RunSql(
+    RunAsOwner(
+        compiled->schema,
         psprintf("INSERT INTO %s AS q (child, mapping, _id, _doc, operation, sqlstate, message, field, "
                  "column_name, child_name) "
                  "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) "
@@ -28,18 +28,16 @@ void Quarantine(const CompiledMapping* compiled, Relation child, const char* id,
                  "field = excluded.field, column_name = excluded.column_name",
                  ExtensionName(compiled->schema, "vm_quarantine")),
         args, lengthof(args), 0);
-    LeaveAsOwner(owner);
 }
 
 bool AnyQuarantined(Oid schema, Oid child) {
     SqlArg args[] = {OidArg(REGCLASSOID, child)};
-    AsOwner owner = EnterAsOwner(schema);
     SqlResult result =
-        RunSql(psprintf("SELECT true FROM %s WHERE child = $1 AND settled_at IS NULL AND operation "
-                        "<> 'MOVE' LIMIT 1",
-                        ExtensionName(schema, "vm_quarantine")),
-               args, 1, 1);
-    LeaveAsOwner(owner);
+        RunAsOwner(schema,
+                   psprintf("SELECT true FROM %s WHERE child = $1 AND settled_at IS NULL AND operation "
+                            "<> 'MOVE' LIMIT 1",
+                            ExtensionName(schema, "vm_quarantine")),
+                   args, 1, 1);
     return result.found;
 }
 
@@ -59,11 +57,10 @@ void SettleQuarantine(Oid schema, Oid child, const char* id, bool insert) {
     if (insert && RowExists(child, id)) return;
     // A row that the parent refused may hold what the application wrote: no document makes up for it.
     SqlArg args[] = {OidArg(REGCLASSOID, child), TextArg(id)};
-    AsOwner owner = EnterAsOwner(schema);
-    RunSql(
+    RunAsOwner(
+        schema,
         psprintf("UPDATE %s SET settled_at = clock_timestamp(), settled_by = 'good document' "
                  "WHERE child = $1 AND coalesce(_id, '') = $2 AND settled_at IS NULL AND operation <> 'MOVE'",
                  ExtensionName(schema, "vm_quarantine")),
         args, lengthof(args), 0);
-    LeaveAsOwner(owner);
 }

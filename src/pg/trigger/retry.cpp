@@ -32,12 +32,11 @@ static bool IsOperation(const Case* c, const char* operation) {
 // Locks the case; false if it is settled by now. Failures so far come up to date.
 static bool LockCase(Case* c) {
     SqlArg args[] = {{INT8OID, Int64GetDatum(c->number), false}};
-    AsOwner owner = EnterAsOwner(c->schema);
-    SqlResult now =
-        RunSql(psprintf("SELECT attempts FROM %s WHERE quarantine_id = $1 AND settled_at IS NULL FOR UPDATE",
-                        ExtensionName(c->schema, "vm_quarantine")),
-               args, 1, 1);
-    LeaveAsOwner(owner);
+    SqlResult now = RunAsOwner(
+        c->schema,
+        psprintf("SELECT attempts FROM %s WHERE quarantine_id = $1 AND settled_at IS NULL FOR UPDATE",
+                 ExtensionName(c->schema, "vm_quarantine")),
+        args, 1, 1);
     int before = c->attempts;
     if (now.found) c->attempts = DatumGetInt32(now.value[0]);
     return now.found && c->attempts >= before;
@@ -46,11 +45,11 @@ static bool LockCase(Case* c) {
 static void Settle(Case* c, const char* by) {
     c->settled = true;
     SqlArg args[] = {{INT8OID, Int64GetDatum(c->number), false}, TextArg(by)};
-    AsOwner owner = EnterAsOwner(c->schema);
-    RunSql(psprintf("UPDATE %s SET settled_at = clock_timestamp(), settled_by = $2 WHERE quarantine_id = $1",
-                    ExtensionName(c->schema, "vm_quarantine")),
-           args, 2, 0);
-    LeaveAsOwner(owner);
+    RunAsOwner(
+        c->schema,
+        psprintf("UPDATE %s SET settled_at = clock_timestamp(), settled_by = $2 WHERE quarantine_id = $1",
+                 ExtensionName(c->schema, "vm_quarantine")),
+        args, 2, 0);
 }
 
 // Moves a row that the parent refused. Errors are for the caller to catch.
@@ -101,13 +100,12 @@ static void NoteFailure(const Case* c, const ErrorData* error) {
     SqlArg args[] = {{INT8OID, Int64GetDatum(c->number), false},
                      TextArg(unpack_sql_state(error->sqlerrcode)),
                      TextArg(ReadableMessage(error))};
-    AsOwner owner = EnterAsOwner(c->schema);
-    RunSql(
+    RunAsOwner(
+        c->schema,
         psprintf("UPDATE %s SET attempts = attempts + 1, last_attempt_at = clock_timestamp(), sqlstate = $2, "
                  "message = $3 WHERE quarantine_id = $1",
                  ExtensionName(c->schema, "vm_quarantine")),
         args, lengthof(args), 0);
-    LeaveAsOwner(owner);
 }
 
 extern "C" {
@@ -127,8 +125,8 @@ Datum vm_retry_quarantine(PG_FUNCTION_ARGS) {
         MemoryContextReset(each);
         MemoryContext outer = MemoryContextSwitchTo(each);
         SqlArg args[] = {{INT8OID, Int64GetDatum(last), false}, child};
-        AsOwner owner = EnterAsOwner(schema);
-        SqlResult next = RunSql(
+        SqlResult next = RunAsOwner(
+            schema,
             psprintf(
                 "SELECT quarantine_id, child::oid, _id, _doc, operation, attempts, staged_row, on_conflict, "
                 "key_index FROM %s WHERE "
@@ -137,7 +135,6 @@ Datum vm_retry_quarantine(PG_FUNCTION_ARGS) {
                 "ORDER BY quarantine_id LIMIT 1",
                 ExtensionName(schema, "vm_quarantine")),
             args, 2, 9);
-        LeaveAsOwner(owner);
         if (!next.found) break;
         Case c = {schema,
                   DatumGetInt64(next.value[0]),

@@ -1,4 +1,4 @@
-#include "pg/switch/sealed.h"
+#include "pg/server/sealed.h"
 
 extern "C" {
 #include <utils/rls.h>
