@@ -9,7 +9,7 @@ SELECT vm_define_mapping('mig', '{"watermark": ["updated_at"]}');
 SELECT vm_register_parent('mig.campaign', 'mig', 'campaign'), vm_register_parent('mig.voucher', 'mig', 'voucher');
 SELECT vm_add_projects($$SELECT 'acme', 'p' || i FROM generate_series(1, 3) i$$), vm_add_project('O''Neil "x"', 'ü %s');
 CREATE VIEW mig.outcome AS
-SELECT dense_rank() OVER (ORDER BY run_id) AS run, tenant, project, state, step, entity, why, hint FROM vm_migrate_progress;
+SELECT dense_rank() OVER (ORDER BY run_id) AS run, tenant, project, state, step, entity, why, hint FROM vm_migrate_progress ORDER BY run_id, tenant, project;
 CREATE FUNCTION mig.load(child regclass, prefix text, rows integer) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
     EXECUTE format('INSERT INTO %s (_id, _doc) SELECT i, format(''{"id":"%s-%%s","deleted":%%s,"updated_at":{"$date":1600000000000}}'', i, (i > 1)::text)
