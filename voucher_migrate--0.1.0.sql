@@ -69,7 +69,8 @@ AS 'MODULE_PATHNAME' LANGUAGE C;
 COMMENT ON FUNCTION vm_define_mapping(text, jsonb) IS
 'create or replace a mapping; rules that are bad, or do not fit its tables, are refused
 
-Rows that there are stay as the former rules made them; a NOTICE says in which tables.
+Rows that there are stay as the former rules made them; a NOTICE says how many tables have such, and how to make them
+ anew.
 mapping: name, as triggers give it; one that is shipped is put aside, not changed
 rules: {"columns": {...}, "unmapped": ..., "watermark": ..., "on_error": ...}, each optional; see docs/mapping.md
 Errors: 22023 an unknown key, a rule that cannot be, or one that does not fit a table that uses the mapping, naming both';
@@ -79,6 +80,7 @@ AS 'MODULE_PATHNAME' LANGUAGE C;
 COMMENT ON FUNCTION vm_drop_mapping(text) IS
 'drop a mapping that no trigger uses
 
+Rows stay as its rules made them; the same NOTICE as of vm_define_mapping.
 mapping: name; if one of the name is shipped it is back then, and triggers go on with it
 Errors: 42704 there is none; 2BP01 it is shipped, or a trigger uses it; 22023 the shipped one does not fit a table that uses it';
 
