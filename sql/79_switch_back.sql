@@ -62,6 +62,16 @@ BEGIN ISOLATION LEVEL REPEATABLE READ;
 SELECT vm_switch_back('T', 'P', reason => 'wrong prices');
 ROLLBACK;
 
+-- A row that the move has kept back is gone from the child, too.
+BEGIN;
+DELETE FROM vm_move_batches;
+INSERT INTO shop VALUES ('T', 'P', '9', false, '2030-01-01');
+INSERT INTO "shop_T_P" (_id, _doc) VALUES ('9', '{"id": "9", "updated_at": 1}');
+SELECT moved, kept FROM vm_move_batch('"shop_T_P"', filter => 'id = ''9''');
+SELECT back('wrong prices');
+TABLE steps;
+ROLLBACK;
+
 -- The feed was stopped.
 SELECT entity, anomalies, quarantined FROM vm_check_anomalies('T', 'P');
 SELECT vm_record_step('T', 'P', 'feed_stop');

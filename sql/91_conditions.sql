@@ -56,6 +56,17 @@ SELECT entity FROM vm_switch('T', 'P', quiet_seconds => 0);
 SELECT session();
 ROLLBACK;
 
+-- A parent that is given away: its new owner may not read the superuser's child, and nobody asks as the superuser.
+BEGIN;
+CREATE ROLE regress_vm_other;
+GRANT CREATE ON SCHEMA cond TO regress_vm_other;
+ALTER TABLE cond.city OWNER TO regress_vm_other;
+ALTER TABLE cond.shop OWNER TO regress_vm_other;
+SELECT check_name, rows, hint FROM vm_check('cond."shop_T_P"') WHERE rows IS NULL;
+SELECT check_name, rows, hint FROM vm_check('cond."city_T_P"') WHERE rows IS NULL;
+SELECT step, entity FROM vm_next('T', 'P');
+ROLLBACK;
+
 -- Who may only read asks with his own rights, and sees no row that he may not see.
 GRANT SELECT ON ALL TABLES IN SCHEMA cond TO regress_vm_reader;
 CREATE FUNCTION evil_rows() RETURNS SETOF text SET client_min_messages = notice LANGUAGE sql AS $$
@@ -69,7 +80,7 @@ CREATE POLICY none ON cond."shop_T_P" FOR SELECT TO regress_vm_reader USING (fal
 SET ROLE regress_vm_reader;
 SELECT evil_rows();
 RESET ROLE;
--- Policies hide the rows from the parent's owner, not from the child's.
+-- Policies hide the rows from the parent's owner; the superuser's child is not asked as the superuser.
 \set VERBOSITY terse
 SELECT evil_rows();
 -- From both: the superuser is not told that nothing is found.

@@ -280,8 +280,9 @@ static List* RunRules(List* rules, Oid schema, Relation rel, char* mapping, Oid 
 
 extern "C" {
 
-// vm_check(child regclass) → (check_name, severity, rows, sample_ids, hint), with the caller's rights.
-// Errors: no child of one parent (42809), no right to read it (42501).
+// vm_check(child regclass) → (check_name, severity, rows, sample_ids, hint). With the caller's rights, but
+// for stored conditions: see RoleOfConditions. Errors: no child of one parent (42809), no right to read it
+// (42501).
 Datum vm_check(PG_FUNCTION_ARGS) {
     RequireArguments(fcinfo, 1);
     InitMaterializedSRF(fcinfo, 0);
@@ -298,7 +299,7 @@ Datum vm_check(PG_FUNCTION_ARGS) {
 
     List* checks = RunRules(ReadRules(schema, mapping, parent), schema, rel, mapping, role);
     List* queries = AppendKeyChecks(NIL, rel, parent);
-    queries = AppendReferenceChecks(queries, schema, rel, parent);
+    queries = AppendReferenceChecks(queries, schema, rel, parent, role);
     queries = AppendOpenCases(queries, schema, child);
     RunQueries(schema, queries, role);
     Unseal(sealed);

@@ -41,4 +41,4 @@ List* AppendKeyChecks(List* checks, Relation child, Oid parent);
 
 // Checks of the references in vm_reference that the parent's entity has or is meant by. Appended to `checks`.
 // Conditions are analysed here: call it where they may do no harm.
-List* AppendReferenceChecks(List* checks, Oid schema, Relation child, Oid parent);
+List* AppendReferenceChecks(List* checks, Oid schema, Relation child, Oid parent, Oid role);

@@ -27,7 +27,7 @@ static bool HasSeverity(const Finding* finding, const char* severity) {
     return strcmp(TextDatumGetCString(finding->values[1]), severity) == 0;
 }
 
-// What vm_check finds in a child, with the caller's rights, and how many rows the child has: of one snapshot.
+// What vm_check finds in a child, and how many rows the child has: of one snapshot.
 static List* FindingsOf(Oid schema, const ProjectEntity* entity, int64* rows) {
     MemoryContext caller = CurrentMemoryContext;
     char* child = QualifiedName(entity->child);
@@ -171,7 +171,7 @@ static void CheckAnomalies(const ProjectKey* key, const ProjectEntity* entity, R
 extern "C" {
 
 // vm_check_project(tenant, project, entity) → (entity, check_name, severity, rows, sample_ids, hint): what
-// vm_check finds in each child, with the caller's rights; nothing, if there is nothing. rows NULL: the check
+// vm_check finds in each child; nothing, if there is nothing. rows NULL: the check
 // could not be asked. Other sessions that take the project a step further wait until the transaction ends.
 // Errors: no such project or entity (22023), no child yet, no feed yet, finished (55000).
 Datum vm_check_project(PG_FUNCTION_ARGS) {

@@ -188,11 +188,12 @@ struct OtherRows {
     char* all;
 };
 
-static bool HasPolicies(Oid table) {
-    return check_enable_rls(table, InvalidOid, true) == RLS_ENABLED;
+static bool HasPolicies(Oid table, Oid role) {
+    return check_enable_rls(table, role, true) == RLS_ENABLED;
 }
 
-static OtherRows RowsOfOther(Oid schema, Relation child, Oid parent, const char* entity) {
+// role: who reads them.
+static OtherRows RowsOfOther(Oid schema, Relation child, Oid parent, const char* entity, Oid role) {
     OtherRows rows = {NULL, RowsOf(parent, false, ChildrenApart(schema, parent))};
     SqlArg args[] = {OidArg(OIDOID, RelationGetRelid(child)), TextArg(entity)};
     char* table = ExtensionName(schema, "vm_project_entity");
@@ -204,11 +205,11 @@ static OtherRows RowsOfOther(Oid schema, Relation child, Oid parent, const char*
                  table, table),
         args, 2, 1);
     // Read by the parent's name, a child's rows are under the parent's policies; read apart, under its own.
-    if (!result.found || HasPolicies(parent)) return rows;
+    if (!result.found || HasPolicies(parent, role)) return rows;
     List* sibling = NIL;
     if (!result.null[0] && Stays(DatumGetObjectId(result.value[0]))) {
         Oid oid = DatumGetObjectId(result.value[0]);
-        if (pg_class_aclcheck(oid, GetUserId(), ACL_SELECT) != ACLCHECK_OK || HasPolicies(oid)) return rows;
+        if (pg_class_aclcheck(oid, role, ACL_SELECT) != ACLCHECK_OK || HasPolicies(oid, role)) return rows;
         sibling = list_make1_oid(oid);
     }
     rows.few = RowsOf(parent, true, sibling);
@@ -313,7 +314,7 @@ static void AskCount(Check* check, const Reference* reference, const Pairing* pa
 
 // One check of a reference on a child: of the counts in the rows that are meant, or of the rows that refer.
 // NULL where a shipped one does not fit.
-static Check* CheckOf(Oid schema, const Reference* reference, Relation child, bool counts) {
+static Check* CheckOf(Oid schema, const Reference* reference, Relation child, bool counts, Oid role) {
     Check* check = counts
                        ? ReferenceCheck("count_differs", reference->count_column, reference->count_severity)
                        : ReferenceCheck("reference_nowhere", reference->column, reference->severity);
@@ -331,7 +332,8 @@ static Check* CheckOf(Oid schema, const Reference* reference, Relation child, bo
     Pairing pairing = PairingOf(reference, index);
     index_close(index, NoLock);
     OtherRows rows = RowsOfOther(schema, child, counts ? reference->from : reference->to,
-                                 counts ? reference->from_entity : reference->to_entity);
+                                 counts ? reference->from_entity : reference->to_entity,
+                                 check->stored ? role : GetUserId());
     if (counts)
         AskCount(check, reference, &pairing, child, &rows, counted);
     else
@@ -339,14 +341,14 @@ static Check* CheckOf(Oid schema, const Reference* reference, Relation child, bo
     return check;
 }
 
-List* AppendReferenceChecks(List* checks, Oid schema, Relation child, Oid parent) {
+List* AppendReferenceChecks(List* checks, Oid schema, Relation child, Oid parent, Oid role) {
     ListCell* cell;
     foreach (cell, ReadReferences(schema, parent)) {
         Reference* reference = (Reference*)lfirst(cell);
-        Check* check = reference->from == parent ? CheckOf(schema, reference, child, false) : NULL;
+        Check* check = reference->from == parent ? CheckOf(schema, reference, child, false, role) : NULL;
         if (check != NULL) checks = lappend(checks, check);
         bool counts = reference->to == parent && reference->count_column != NULL;
-        check = counts ? CheckOf(schema, reference, child, true) : NULL;
+        check = counts ? CheckOf(schema, reference, child, true, role) : NULL;
         if (check != NULL) checks = lappend(checks, check);
     }
     return checks;

@@ -3,6 +3,7 @@
 #include "pg/check/check.h"
 #include "pg/check/check_condition.h"
 #include "pg/server/compat.h"
+#include "pg/mapping/mapping_use.h"
 #include "pg/mapping/plan_cache.h"
 #include "pg/server/tables.h"
 
@@ -68,11 +69,8 @@ static Target TargetOf(Oid schema, const char* name, text* applies_to) {
 static Oid ChildWith(Oid schema, const char* mapping) {
     SqlArg args[] = {TextArg(mapping), OidArg(OIDOID, schema)};
     SqlResult child = RunSql(
-        "SELECT t.tgrelid FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid WHERE p.pronamespace = $2 AND "
-        "(p.proname = 'transform_' || $1 OR p.proname = 'vm_transform' AND t.tgnargs > 0 AND "
-        "substring(t.tgargs FROM "
-        "1 FOR position('\\x00'::bytea IN t.tgargs) - 1) = convert_to($1, getdatabaseencoding())) ORDER BY 1 "
-        "LIMIT 1",
+        "SELECT t.tgrelid FROM pg_trigger t JOIN pg_proc f ON f.oid = t.tgfoid WHERE " VM_TRIGGER_OF_MAPPING
+        " ORDER BY 1 LIMIT 1",
         args, 2, 1);
     return child.found ? DatumGetObjectId(child.value[0]) : InvalidOid;
 }

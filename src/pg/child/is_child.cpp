@@ -70,7 +70,11 @@ static bool IsOnRecord(Oid schema, Oid table) {
 }
 
 void RequireChild(Oid schema, Oid table) {
-    Relation rel = relation_open(table, AccessShareLock);
+    Relation rel = try_relation_open(table, AccessShareLock);
+    if (rel == NULL) {
+        if (IsOnRecord(schema, table)) return;
+        ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE), errmsg("there is no table with OID %u", table)));
+    }
     bool has_trigger = MappingOfChild(schema, rel, NULL, NULL) != NULL;
     relation_close(rel, AccessShareLock);
     if (has_trigger) return;

@@ -65,11 +65,8 @@ Datum vm_drop_mapping(PG_FUNCTION_ARGS) {
                         errhint("Define it anew with vm_define_mapping to change it.")));
     if (!DatumGetBool(shipped.value[0])) {
         SqlResult user = RunSql(
-            "SELECT t.tgrelid::regclass::text, count(*) OVER () FROM pg_trigger t "
-            "JOIN pg_proc p ON p.oid = t.tgfoid WHERE p.pronamespace = $2 "
-            "AND p.proname = 'vm_transform' AND t.tgnargs > 0 "
-            "AND substring(t.tgargs FROM 1 FOR position('\\x00'::bytea IN t.tgargs) - 1) = "
-            "convert_to($1, getdatabaseencoding()) ORDER BY 1 LIMIT 1",
+            "SELECT t.tgrelid::regclass::text, count(*) OVER () FROM pg_trigger t JOIN pg_proc f ON f.oid = "
+            "t.tgfoid WHERE " VM_TRIGGER_OF_MAPPING " ORDER BY 1 LIMIT 1",
             args, 2, 2);
         if (user.found)
             ereport(ERROR, (errcode(ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST),

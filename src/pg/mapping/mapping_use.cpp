@@ -14,13 +14,6 @@ struct Use {
     char* served[2];  // the project that it serves, or NULLs
 };
 
-// That a trigger t, whose function is f, is a transform trigger of mapping $1; the extension's schema is $2.
-#define VM_TRIGGER_OF_MAPPING                                                                           \
-    "f.pronamespace = $2 AND CASE f.proname "                                                           \
-    "WHEN 'vm_transform' THEN t.tgnargs > 0 AND substring(t.tgargs FROM 1 FOR position('\\x00'::bytea " \
-    "IN t.tgargs) - 1) = convert_to($1, getdatabaseencoding()) "                                        \
-    "WHEN 'transform_voucher' THEN $1 = 'voucher' WHEN 'transform_campaign' THEN $1 = 'campaign' END"
-
 // Registered parents, then tables with the trigger. Children of one parent are alike if they have as many
 // columns and trigger arguments; of a pool's one is taken that serves a project, if there is one.
 static char* UsesQuery(Oid schema) {
@@ -114,12 +107,13 @@ void NoteRowsMadeBefore(Oid schema, const char* mapping) {
         args, 2, 2);
     long long count = (long long)DatumGetInt64(tables.value[0]);
     if (count == 0) return;
-    ereport(NOTICE,
-            (errmsg_plural("%lld table has rows that the former rules of mapping \"%s\" made",
-                           "%lld tables have rows that the former rules of mapping \"%s\" made",
-                           (unsigned long)count, count, mapping),
-             errdetail("They stay as they are until their documents change."),
-             tables.null[1] ? 0
-                            : errhint("To make the rows of one anew: UPDATE ONLY %s SET _doc = _doc || ' ';",
-                                      QualifiedName(DatumGetObjectId(tables.value[1])))));
+    Oid one = tables.null[1] ? InvalidOid : DatumGetObjectId(tables.value[1]);
+    ereport(NOTICE, (errmsg_plural("%lld table has rows that the former rules of mapping \"%s\" made",
+                                   "%lld tables have rows that the former rules of mapping \"%s\" made",
+                                   (unsigned long)count, count, mapping),
+                     errdetail("They stay as they are until their documents change."),
+                     OidIsValid(one) && get_rel_name(one) != NULL
+                         ? errhint("To make the rows of one anew: UPDATE ONLY %s SET _doc = _doc || ' ';",
+                                   QualifiedName(one))
+                         : 0));
 }

@@ -242,17 +242,22 @@ void LeaveTask(const MigrateTask* task) {
 bool TakeTask(const MigrateRun* run, MigrateTask* task) {
     SqlArg args[] = {RunArg(run->run_id), {INT4OID, Int32GetDatum(MyProcPid), false}};
     for (;;) {
-        // By its number: a search for one that waits would go over all that do not.
-        SqlResult row = RunAsOwner(
-            run->schema,
-            psprintf(
-                "WITH next AS (UPDATE %s SET taken = taken + 1 WHERE run_id = $1 RETURNING taken) "
-                "UPDATE %s p SET state = 'running', mover_pid = $2, started_at = clock_timestamp() "
-                "WHERE p.run_id = $1 AND p.number = (SELECT next.taken FROM next) AND p.state = 'waiting' "
-                "RETURNING p.number, p.tenant, p.project",
-                ExtensionName(run->schema, "vm_migrate_run"),
-                ExtensionName(run->schema, "vm_migrate_project")),
-            args, 2, 3);
+        // By its number: a search for one that waits would go over all that do not. Another statement looks
+        // it up: this one may have waited for a mover that has just given a project that number.
+        SqlResult next =
+            RunAsOwner(run->schema,
+                       psprintf("UPDATE %s SET taken = taken + 1 WHERE run_id = $1 RETURNING taken",
+                                ExtensionName(run->schema, "vm_migrate_run")),
+                       args, 1, 1);
+        if (!next.found) return false;
+        SqlArg taking[] = {args[0], args[1], {INT4OID, next.value[0], false}};
+        SqlResult row =
+            RunAsOwner(run->schema,
+                       psprintf("UPDATE %s SET state = 'running', mover_pid = $2, started_at = "
+                                "clock_timestamp() WHERE run_id = $1 AND number = $3 AND state = 'waiting' "
+                                "RETURNING number, tenant, project",
+                                ExtensionName(run->schema, "vm_migrate_project")),
+                       taking, 3, 3);
         if (!row.found) return false;
         *task = MigrateTask{DatumGetInt32(row.value[0]), TextOrNull(&row, 1), TextOrNull(&row, 2)};
         if (LockTask(task)) return true;

@@ -140,6 +140,7 @@ static void Batch(MoveRun* run) {
     // At the commit, which is this batch's own, no row could be blamed.
     RunSql("SET CONSTRAINTS ALL IMMEDIATE", NULL, 0, 0);
     OpenInTurn(&run->target);
+    run->at_batch = true;
     MoveCounts counts = {};
     bool more;
     progress->batch_size = ThrottleBatch(&run->throttle, run->pace.batch());
@@ -185,6 +186,7 @@ static void BeginScanning(MoveRun* run) {
 static void Step(void* arg) {
     MoveRun* run = (MoveRun*)arg;
     CHECK_FOR_INTERRUPTS();
+    run->at_batch = false;
     MoveControl control = ReadControl(run->target->schema, run->target->child_oid);
     if (control.stop_at > run->progress.began) {
         End(run, "stopped", psprintf("stopped by %s", control.stop_by));
@@ -198,7 +200,9 @@ static void Step(void* arg) {
         char* reason = ReasonToWait(run, &control, &until);
         if (reason != NULL) {
             // It may have been switched back meanwhile, and be switched again before this one goes on.
+            int nest = LimitLockWaits(run);
             CheckMovesTurn(run->target);
+            AtEOXact_GUC(true, nest);
             Wait(run, reason, until);
         } else if (!run->scanning)
             BeginScanning(run);
@@ -217,8 +221,9 @@ static bool InTheWay(const ErrorData* error) {
 // After a batch that was undone because somebody was in the way: a smaller one, later. A single row is passed
 // over for this round.
 static void Yielded(MoveRun* run, const MoveScan* before) {
-    if (!run->scanning) {
-        // Nothing was looked at yet.
+    if (!run->at_batch) {
+        // No row has to do with it.
+        if (run->scanning) ReturnTo(&run->scan, before);
     } else if (run->pace.Yield()) {
         run->busy_in_round++;
         run->rows_since_whole++;

@@ -11,6 +11,7 @@ struct MoveRun {
     MoveTarget* target;
     MoveScan scan;
     bool scanning;  // scan has begun
+    bool at_batch;  // this step has come to its rows
     MoveThrottle throttle;
     vm::Pace pace;
     MoveProgress progress;

@@ -318,7 +318,8 @@ extern "C" {
 // vm_next(tenant, project) → (step_number, steps, step, entity, statement, why_not_yet, do_first), one row.
 // step_number: of `steps` in this project's own order. statement: runs as it is printed, in this session.
 // why_not_yet NULL: it may run now. After the last step: step is done, all else NULL. Rows are looked for as
-// the caller; who may not read a child gets the answer from the record. Errors: no such project (22023).
+// RoleOfConditions says; who may not read a child gets the answer from the record. Errors: no such project
+// (22023).
 Datum vm_next(PG_FUNCTION_ARGS) {
     RequireArguments(fcinfo, 2);
     TupleDesc desc;

@@ -185,8 +185,9 @@ static void CheckTable(Oid schema, const Parent* old, Oid parent) {
                         ? "projects have children of entity \"%s\": its parent cannot be another table"
                         : "projects have begun with entity \"%s\": its parent cannot be another table",
                     entity),
-             errdetail("It is table %s, and was to become %s. There are %lld.", QualifiedName(old->parent),
-                       QualifiedName(parent), (long long)(use.serving > 0 ? use.serving : use.begun)),
+             errdetail("It is table %s, and was to become %s. There are %lld.",
+                       gone ? "that is gone" : QualifiedName(old->parent), QualifiedName(parent),
+                       (long long)(use.serving > 0 ? use.serving : use.begun)),
              errhint("A table is an entity of its own: give it a name with entity => '...'. If this entity "
                      "is to be that table, finish or remove these projects, then take it out: SELECT %s(%s);",
                      ExtensionName(schema, "vm_unregister_parent"), quote_literal_cstr(entity))));

@@ -174,23 +174,28 @@ void TakeBackStep(Oid schema, const char* tenant, const char* project, const cha
     LeaveAsOwner(owner);
 }
 
-// Whether rows have moved since the switch, or are moving. As the owner.
+// Whether rows have left the child since the switch, to wherever, or may do so now: a mover that moves before
+// the switch too goes on. As the owner.
 static bool HasMovedSince(Oid schema, const SqlArg* args) {
     return RunSql(psprintf(
                       "SELECT true FROM %s e WHERE tenant = $1 AND project = $2 AND entity = $3 AND (EXISTS "
                       "(SELECT FROM %s b WHERE b.child = e.child AND b.moved_at >= e.switch_at AND "
-                      "b.inserted + b.updated > 0) OR EXISTS (SELECT FROM %s p WHERE p.child = e.child AND "
-                      "p.ended_at IS NULL AND p.state IN ('running', 'waiting')))",
+                      "b.inserted + b.updated + b.kept + b.quarantined > 0) OR $4 AND EXISTS (SELECT FROM %s "
+                      "p WHERE p.child = e.child AND p.ended_at IS NULL AND p.state IN ('running', "
+                      "'waiting')))",
                       ExtensionName(schema, "vm_project_entity"), ExtensionName(schema, "vm_move_batches"),
                       ExtensionName(schema, "vm_progress")),
-                  args, 3, 1)
+                  args, 4, 1)
         .found;
 }
 
 const char* TakeBackSwitch(Oid schema, const char* tenant, const char* project, const ProjectEntity* entity,
                            const char* reason, bool moving) {
     const char* name = entity->parent.entity;
-    SqlArg args[] = {TextArg(tenant), TextArg(project), TextArg(name)};
+    SqlArg args[] = {TextArg(tenant),
+                     TextArg(project),
+                     TextArg(name),
+                     {BOOLOID, BoolGetDatum(entity->parent.active_before_switch), false}};
     const char* lost = NULL;
     bool finished = entity->done[(int)Step::Finish];
     AsOwner owner = EnterAsOwner(schema);

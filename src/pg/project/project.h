@@ -57,9 +57,9 @@ void TakeBackStep(Oid schema, const char* tenant, const char* project, const cha
                   const char* reason);
 
 // The same for the switch, and with it for what comes after it; an entity that was finished begins anew with
-// prepare. If the feed cannot go on where it is, the
-// start of the feed is taken back too, and why is returned; else NULL. Movers at work stop. moving: rows may
-// be moving now, else none does until the transaction's end (see StopMoves).
+// prepare. If the feed cannot go on where it is, the start of the feed is taken back too, and why is
+// returned; else NULL. Movers of rows that move after the switch stop. moving: rows may be moving now, else
+// none does until the transaction's end (see StopMoves).
 const char* TakeBackSwitch(Oid schema, const char* tenant, const char* project, const ProjectEntity* entity,
                            const char* reason, bool moving);
 

@@ -27,11 +27,14 @@ static bool ReadsAll(Oid role, Oid table) {
 
 Oid RoleOfConditions(Oid child, Oid parent) {
     Oid caller = GetUserId();
-    Oid owners[] = {OwnerOf(parent), OwnerOf(child)};
-    for (Oid owner : owners)
-        if (has_privs_of_role(caller, owner) && ReadsAll(owner, child)) return owner;
-    // Policies that hold for the owner too: he is asked all the same, and it is an error.
-    return has_privs_of_role(caller, owners[1]) ? owners[1] : caller;
+    Oid of_parent = OwnerOf(parent), of_child = OwnerOf(child);
+    bool as_parents = has_privs_of_role(caller, of_parent);
+    if (as_parents && ReadsAll(of_parent, child)) return of_parent;
+    // A superuser makes children of other owners' tables: they may store conditions, but not for him to run.
+    if (has_privs_of_role(caller, of_child) && (!superuser_arg(of_child) || superuser_arg(of_parent)))
+        return of_child;
+    // Who may not read the child, or not all of it, is asked all the same, and it is an error.
+    return as_parents ? of_parent : caller;
 }
 
 Role EnterRole(Oid role) {

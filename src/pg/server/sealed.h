@@ -17,8 +17,8 @@ void Unseal(Sealed sealed);
 
 // Whose rights a condition over a child's rows gets. Who stores one is of the tables' owners, or trusted by
 // them, and must not get the rights of a superuser who asks it: it is the parent's owner, or else the
-// child's, if the caller could act as that role anyway; else the caller. It never has more rights than the
-// caller.
+// child's (a superuser only if the parent's owner is one), if the caller could act as that role anyway; else
+// the caller. It never has more rights than the caller.
 Oid RoleOfConditions(Oid child, Oid parent);
 
 // Runs what was analysed within Seal as that role, until Leave or an error. Rows that policies hide from it

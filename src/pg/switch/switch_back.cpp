@@ -118,11 +118,44 @@ static void WarnFeed(Oid schema, const char* tenant, const char* project, const 
                        quote_literal_cstr(project), quote_literal_cstr(entity->parent.entity))));
 }
 
+// One entity that is switched.
+struct Back {
+    Oid schema;
+    const char* tenant;
+    const char* project;
+    const char* reason;
+    ProjectEntity* entity;
+    TimestampTz since;
+    bool count_written;
+    int lock_timeout_ms;
+    ReturnSetInfo* result;
+};
+
 static void PutBack(ReturnSetInfo* result, const Count* count, TimestampTz back_at) {
     Datum values[] = {CStringGetTextDatum(count->parent->entity), Int64GetDatum(count->rows),
                       TimestampTzGetDatum(count->since), TimestampTzGetDatum(back_at)};
     bool nulls[] = {false, !count->counted, false, false};
     tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+}
+
+static void SwitchBack(void* arg) {
+    Back* back = (Back*)arg;
+    ProjectEntity* entity = back->entity;
+    int nest = NewGUCNestLevel();
+    LimitLockWait(back->lock_timeout_ms);
+    // A batch at hand is waited for, to see whether it moves rows; but the switch back is not refused for it.
+    bool moving = OidIsValid(entity->child) && !StopMoves(entity->child, (int64)back->lock_timeout_ms * 1000);
+    TimestampTz back_at = WriteFlag(back->schema, back->tenant, back->project, entity->parent.entity, false);
+    const char* lost =
+        TakeBackSwitch(back->schema, back->tenant, back->project, entity, back->reason, moving);
+    // It must not fail because something cannot be counted.
+    Count count = {back->schema, back->tenant,        back->project, &entity->parent,
+                   back->since,  back->count_written, false,         0};
+    ErrorData* error = count.wanted ? RunCaught(CountRows, &count) : NULL;
+    AtEOXact_GUC(true, nest);
+    Warn(&count, error);
+    if (lost != NULL) WarnFeed(back->schema, back->tenant, back->project, entity, lost);
+    PutBack(back->result, &count, back_at);
 }
 
 extern "C" {
@@ -160,17 +193,25 @@ Datum vm_switch_back(PG_FUNCTION_ARGS) {
                                     entity->parent.entity, project, tenant)));
             continue;
         }
-        // A batch at hand is waited for, to see whether it moves rows; but the switch back is not refused for
-        // it.
-        bool moving = OidIsValid(entity->child) && !StopMoves(entity->child, (int64)lock_timeout_ms * 1000);
-        TimestampTz back = WriteFlag(schema, tenant, project, entity->parent.entity, false);
-        const char* lost = TakeBackSwitch(schema, tenant, project, entity, reason, moving);
-        // It must not fail because something cannot be counted.
-        Count count = {schema, tenant, project, &entity->parent, since, PG_GETARG_BOOL(4), false, 0};
-        ErrorData* error = count.wanted ? RunCaught(CountRows, &count) : NULL;
-        Warn(&count, error);
-        if (lost != NULL) WarnFeed(schema, tenant, project, entity, lost);
-        PutBack((ReturnSetInfo*)fcinfo->resultinfo, &count, back);
+        Back back = {schema,
+                     tenant,
+                     project,
+                     reason,
+                     entity,
+                     since,
+                     PG_GETARG_BOOL(4),
+                     lock_timeout_ms,
+                     (ReturnSetInfo*)fcinfo->resultinfo};
+        ErrorData* error = RunCaught(SwitchBack, &back);
+        if (error == NULL) continue;
+        if (error->sqlerrcode != ERRCODE_LOCK_NOT_AVAILABLE) ReThrowError(error);
+        ereport(ERROR,
+                (errcode(ERRCODE_LOCK_NOT_AVAILABLE),
+                 errmsg("another session has taken %s of project %s of tenant %s a step further",
+                        entity->parent.entity, project, tenant),
+                 errdetail("Its transaction, most likely a vm_move_batch or vm_move_whole, is still open. "
+                           "Nothing was changed."),
+                 errhint("Let it end, then try again.")));
     }
     return (Datum)0;
 }
