@@ -10,14 +10,14 @@ extern "C" {
 #include <storage/proc.h>
 }
 
-static void SetLockTimeout(int milliseconds) {
+void LimitLockWait(int milliseconds) {
     (void)set_config_option("lock_timeout", psprintf("%d", milliseconds), PGC_USERSET, PGC_S_SESSION,
                             GUC_ACTION_SAVE, true, 0, false);
 }
 
 bool WithinTimeout(void (*f)(void*), void* arg, int64 timeout_us) {
     int nest = NewGUCNestLevel();
-    SetLockTimeout((int)Max(timeout_us / 1000, 1));
+    LimitLockWait((int)Max(timeout_us / 1000, 1));
     ErrorData* error = RunCaught(f, arg);
     AtEOXact_GUC(true, nest);
     if (error == NULL) return true;
@@ -74,7 +74,7 @@ static List* ReferencedBy(Oid table) {
 
 void MakeWay(Oid table) {
     int nest = NewGUCNestLevel();
-    SetLockTimeout(DeadlockTimeout + 500);
+    LimitLockWait(DeadlockTimeout + 500);
     LockRelationOid(table, ShareUpdateExclusiveLock);
     ListCell* cell;
     foreach (cell, ReferencedBy(table)) LockRelationOid(lfirst_oid(cell), ShareUpdateExclusiveLock);

@@ -3,6 +3,9 @@
 
 #include "pg/server/compat.h"
 
+// How long each lock is waited for, until the level of settings that the caller has begun ends.
+void LimitLockWait(int milliseconds);
+
 // Calls f(arg) in a subtransaction, with so long to wait for each lock it takes. False if that was too short:
 // what f did is undone then.
 bool WithinTimeout(void (*f)(void*), void* arg, int64 timeout_us);

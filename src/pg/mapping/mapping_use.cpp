@@ -112,7 +112,7 @@ void NoteRowsMadeBefore(Oid schema, const char* mapping) {
                                    "%lld tables have rows that the former rules of mapping \"%s\" made",
                                    (unsigned long)count, count, mapping),
                      errdetail("They stay as they are until their documents change."),
-                     OidIsValid(one) && get_rel_name(one) != NULL
+                     TableStands(one)
                          ? errhint("To make the rows of one anew: UPDATE ONLY %s SET _doc = _doc || ' ';",
                                    QualifiedName(one))
                          : 0));

@@ -137,11 +137,9 @@ static void Execute(const char* sql) {
     debug_query_string = NULL;
 }
 
-// Somebody was in the way, who may be gone the next time.
-static bool InTheWay(const ErrorData* error) {
-    return error->sqlerrcode == ERRCODE_LOCK_NOT_AVAILABLE || error->sqlerrcode == ERRCODE_OBJECT_IN_USE ||
-           error->sqlerrcode == ERRCODE_T_R_DEADLOCK_DETECTED ||
-           error->sqlerrcode == ERRCODE_T_R_SERIALIZATION_FAILURE;
+// The same statement may succeed the next time.
+static bool MaySucceed(const ErrorData* error) {
+    return InTheWay(error) || error->sqlerrcode == ERRCODE_OBJECT_IN_USE;
 }
 
 // A step that was refused because of what is there, as against one that broke.
@@ -175,7 +173,7 @@ static ErrorData* InTransaction(void (*f)(Traveller*), Traveller* traveller) {
     {
         MemoryContextSwitchTo(traveller->context);
         error = CopyErrorData();
-        if (!InTheWay(error) && !Refused(error)) EmitErrorReport();
+        if (!MaySucceed(error) && !Refused(error)) EmitErrorReport();
         debug_query_string = NULL;
         FlushErrorState();
         AbortCurrentTransaction();
@@ -235,7 +233,7 @@ static bool IsStillSeen(const Traveller* traveller, const ErrorData* error) {
 }
 
 static MigrateEnd Raised(const Traveller* traveller, const ErrorData* error) {
-    bool refused = InTheWay(error) || Refused(error);
+    bool refused = MaySucceed(error) || Refused(error);
     MigrateEnd end = Ended(traveller, refused ? "stopped" : "failed", ReadableMessage(error), error->hint);
     end.postponed = refused && traveller->next.step != NULL && IsStillSeen(traveller, error);
     return end;
@@ -296,7 +294,7 @@ MigrateEnd MigrateProject(const MigrateRun* run, const MigrateTask* task) {
             traveller.tries = 0;
             continue;
         }
-        if (!InTheWay(error) || traveller.tries == kMostTries || IsStillSeen(&traveller, error))
+        if (!MaySucceed(error) || traveller.tries == kMostTries || IsStillSeen(&traveller, error))
             return Raised(&traveller, error);
         traveller.again = psprintf("tried again: %s", ReadableMessage(error));
         done = {};

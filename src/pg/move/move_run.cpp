@@ -1,4 +1,5 @@
 // CALL vm_move: batch after batch, each in a transaction of its own.
+#include "pg/child/child_lock.h"
 #include "pg/server/caught.h"
 #include "pg/move/move.h"
 #include "pg/move/move_control.h"
@@ -81,8 +82,7 @@ static char* ReasonToWait(MoveRun* run, const MoveControl* control, TimestampTz*
 // ends.
 static int LimitLockWaits(const MoveRun* run) {
     int nest = NewGUCNestLevel();
-    (void)set_config_option("lock_timeout", psprintf("%d", run->lock_timeout_ms), PGC_USERSET, PGC_S_SESSION,
-                            GUC_ACTION_SAVE, true, 0, false);
+    LimitLockWait(run->lock_timeout_ms);
     return nest;
 }
 
@@ -209,13 +209,6 @@ static void Step(void* arg) {
         else
             Batch(run);
     }
-}
-
-// Whether an error only says that somebody was in the way.
-static bool InTheWay(const ErrorData* error) {
-    return error->sqlerrcode == ERRCODE_LOCK_NOT_AVAILABLE ||
-           error->sqlerrcode == ERRCODE_T_R_DEADLOCK_DETECTED ||
-           error->sqlerrcode == ERRCODE_T_R_SERIALIZATION_FAILURE;
 }
 
 // After a batch that was undone because somebody was in the way: a smaller one, later. A single row is passed

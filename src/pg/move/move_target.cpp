@@ -2,6 +2,7 @@
 
 #include "pg/child/is_child.h"
 #include "pg/move/move_path.h"
+#include "pg/child/child_lock.h"
 #include "pg/server/tables.h"
 #include "pg/child/child_columns.h"
 
@@ -312,9 +313,7 @@ static Relation OpenChild(const MoveTarget* target) {
     // This one is in nobody's way but autovacuum's, which gives in after deadlock_timeout.
     int nest = NewGUCNestLevel();
     int enough = DeadlockTimeout + 500;
-    if (LockTimeout > 0 && LockTimeout < enough)
-        (void)set_config_option("lock_timeout", psprintf("%d", enough), PGC_USERSET, PGC_S_SESSION,
-                                GUC_ACTION_SAVE, true, 0, false);
+    if (LockTimeout > 0 && LockTimeout < enough) LimitLockWait(enough);
     LockRelationOid(target->child_oid, ShareUpdateExclusiveLock);
     AtEOXact_GUC(true, nest);
     return try_relation_open(target->child_oid, ExclusiveLock);

@@ -34,10 +34,6 @@ struct Finish {
     List* endings;
 };
 
-static bool Stands(Oid table) {
-    return OidIsValid(table) && SearchSysCacheExists1(RELOID, ObjectIdGetDatum(table));
-}
-
 static void RequireSteps(const Finish* work, const ProjectEntity* entity) {
     ProjectKey key = {work->schema, work->tenant, work->project};
     const char* tenant = quote_literal_cstr(work->tenant);
@@ -132,7 +128,7 @@ static void RequireNothingLeft(const Finish* work, const Ending* ending) {
 // The child is locked, or its table is gone.
 static void EndChild(const Finish* work, Ending* ending) {
     const ProjectEntity* entity = ending->entity;
-    ending->stands = Stands(ending->child);
+    ending->stands = TableStands(ending->child);
     RequireNothingLeft(work, ending);
     if (!OidIsValid(ending->child)) {
         ending->found = "it had no child";
@@ -173,11 +169,11 @@ static void End(void* arg) {
     ListCell* cell;
     foreach (cell, work->endings) {
         Ending* ending = (Ending*)lfirst(cell);
-        if (Stands(ending->child)) MakeWay(ending->child);
+        if (TableStands(ending->child)) MakeWay(ending->child);
     }
     foreach (cell, work->endings) {
         Ending* ending = (Ending*)lfirst(cell);
-        if (Stands(ending->child))
+        if (TableStands(ending->child))
             LockRelationOid(ending->child,
                             ending->entity->pooled ? ShareRowExclusiveLock : AccessExclusiveLock);
     }

@@ -26,17 +26,13 @@ struct Preparation {
     List* entities;
 };
 
-static bool Stands(Oid table) {
-    return OidIsValid(table) && SearchSysCacheExists1(RELOID, ObjectIdGetDatum(table));
-}
-
 // Finished: its child went with its last row. Prepared: its child stands.
 static bool IsFinished(const ProjectEntity* entity) {
     return entity->done[(int)Step::Finish] && !OidIsValid(entity->child);
 }
 
 static bool IsPrepared(const ProjectEntity* entity) {
-    return Stands(entity->child);
+    return TableStands(entity->child);
 }
 
 static bool IsChildOf(Oid schema, Oid child, Oid parent) {

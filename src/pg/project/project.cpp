@@ -220,8 +220,7 @@ const char* TakeBackSwitch(Oid schema, const char* tenant, const char* project, 
         if (finished) ClearStep(schema, tenant, project, name, step);
     LeaveAsOwner(owner);
     // A mover at work asks again whether it may.
-    if (SearchSysCacheExists1(RELOID, ObjectIdGetDatum(entity->child)))
-        CacheInvalidateRelcacheByRelid(entity->child);
+    if (TableStands(entity->child)) CacheInvalidateRelcacheByRelid(entity->child);
     return lost;
 }
 

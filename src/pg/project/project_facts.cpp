@@ -70,7 +70,7 @@ static void HoldChild(void* arg) {
 }
 
 bool IsNamed(const ProjectEntity* entity) {
-    return OidIsValid(entity->child) && get_rel_name(entity->child) != NULL;
+    return TableStands(entity->child);
 }
 
 bool HasChild(const ProjectEntity* entity) {

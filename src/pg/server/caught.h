@@ -10,6 +10,13 @@ ErrorData* RunCaught(void (*f)(void*), void* arg);
 // The same, with nothing raised again.
 ErrorData* RunCaughtAll(void (*f)(void*), void* arg);
 
+// Whether an error only says that somebody was in the way, who may be gone the next time.
+inline bool InTheWay(const ErrorData* error) {
+    return error->sqlerrcode == ERRCODE_LOCK_NOT_AVAILABLE ||
+           error->sqlerrcode == ERRCODE_T_R_DEADLOCK_DETECTED ||
+           error->sqlerrcode == ERRCODE_T_R_SERIALIZATION_FAILURE;
+}
+
 // An error's message with its detail, cut to a readable length: a type's own function may quote megabytes.
 char* ReadableMessage(const ErrorData* error);
 

@@ -40,6 +40,11 @@ char* PrettySize(uint64 bytes);
 // 3 s, 4 min, 2 h 05 min.
 char* PrettyDuration(double seconds);
 
+// Whether it is a table still, whoever may be about to drop it.
+inline bool TableStands(Oid table) {
+    return OidIsValid(table) && SearchSysCacheExists1(RELOID, ObjectIdGetDatum(table));
+}
+
 // Of a table that is there.
 Oid OwnerOf(Oid table);
 

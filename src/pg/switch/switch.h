@@ -30,9 +30,6 @@ struct SwitchFound {
 List* TakeProject(Oid schema, const char* tenant, const char* project, const char* entity,
                   int lock_timeout_ms);
 
-// How long each lock is waited for, until the level of settings that the caller has begun ends.
-void LimitLockWait(int milliseconds);
-
 // The argument lock_timeout_ms; an error (22023) if it cannot be.
 int LockTimeoutOf(int milliseconds);
 

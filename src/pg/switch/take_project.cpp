@@ -1,12 +1,8 @@
 // Taking a project for a switch: its row, if nobody else has it.
+#include "pg/child/child_lock.h"
 #include "pg/server/caught.h"
 #include "pg/switch/holder.h"
 #include "pg/switch/switch.h"
-
-void LimitLockWait(int milliseconds) {
-    (void)set_config_option("lock_timeout", psprintf("%d", milliseconds), PGC_USERSET, PGC_S_SESSION,
-                            GUC_ACTION_SAVE, true, 0, false);
-}
 
 struct Taking {
     Oid schema;
